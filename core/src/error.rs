@@ -1,0 +1,43 @@
+use std::path::PathBuf;
+
+/// What can go wrong, by what a caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An option or its value makes no sense; nothing was touched.
+    #[error("{0}")]
+    Config(String),
+
+    /// The operating system refused: a full disk, a missing permission, a file in the way.
+    #[error("{what} {}: {source}", path.display())]
+    Storage {
+        /// What was being done, as in "cannot write".
+        what: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+
+    /// The index could not be read or written.
+    #[error("the cache index {}: {message}", path.display())]
+    Index { path: PathBuf, message: String },
+
+    /// Stored bytes are not what was stored.
+    #[error("entry {entry} is damaged: {reason}")]
+    Integrity { entry: String, reason: String },
+
+    /// The directory was written by a later version; it is left untouched.
+    #[error(
+        "{} has format version {found}, this cacheness knows up to {known}: upgrade cacheness, or choose another cache directory",
+        path.display()
+    )]
+    Version {
+        path: PathBuf,
+        found: i64,
+        known: i64,
+    },
+
+    /// A value cannot be held by the format that was asked for.
+    #[error("{0}")]
+    Format(String),
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
