@@ -7,4 +7,4 @@ mod error;
 mod hash;
 
 pub use error::{Error, Result};
-pub use hash::{Digest, ParseDigestError, StableHasher, short};
+pub use hash::{ColumnDigest, Digest, ParseDigestError, StableHasher, digest_columns, short};
