@@ -3,8 +3,24 @@
 //! It knows neither Python nor notebooks. `ARCHITECTURE.md` at the root of the repository tells how the parts
 //! fit together, `FORMAT.md` beside this crate what is written to disk.
 
+mod blob;
+mod cache;
+mod clock;
+mod config;
 mod error;
 mod hash;
+mod key;
+mod pool;
+mod store;
 
+pub use blob::{Blob, BlobKind};
+pub use cache::{
+    BlobInfo, Cache, Draft, Entry, ListFilter, Lookup, MissReason, PathDigest, Stats, Stored,
+    digest_environment,
+};
+pub use clock::Clock;
+pub use config::{CacheOptions, Durability, INLINE_LIMIT, MaxAge};
 pub use error::{Error, Result};
 pub use hash::{ColumnDigest, Digest, ParseDigestError, StableHasher, digest_columns, short};
+pub use key::{Change, Input, InputKind, Key, KeyBuilder, Manifest, ParseInputKindError, explain};
+pub use store::{Claim, Collected};
