@@ -92,7 +92,9 @@ impl StableHasher {
             self.buffer.extend_from_slice(bytes);
             return;
         }
-        let stream = self.stream.get_or_insert_with(|| Box::new(xxhash3_128::Hasher::new()));
+        let stream = self
+            .stream
+            .get_or_insert_with(|| Box::new(xxhash3_128::Hasher::new()));
         stream.write(&self.buffer);
         self.buffer.clear();
         if bytes.len() > BUFFER {
