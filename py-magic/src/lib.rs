@@ -1,0 +1,27 @@
+//! The Python face of cacheness: converts, releases the GIL, calls the core, converts. No policy is made here.
+
+mod blob;
+mod buffer;
+mod cache;
+mod entry;
+mod errors;
+mod key;
+mod table;
+
+/// What the Python package is built on; not a public interface.
+#[pyo3::pymodule]
+mod _cacheness {
+    #[pymodule_export]
+    use super::blob::{
+        Blob, array_spec, decode_array, decode_section, encode_array, encode_object,
+        object_sections,
+    };
+    #[pymodule_export]
+    use super::cache::{Cache, Claim, Stats, Stored, digest_path};
+    #[pymodule_export]
+    use super::entry::{Entry, Miss};
+    #[pymodule_export]
+    use super::key::{Key, digest_bytes, explain, make_key};
+    #[pymodule_export]
+    use super::table::{Table, decode_table, encode_table};
+}
