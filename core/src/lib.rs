@@ -14,4 +14,4 @@ pub use format::{
     ArrayReader, ArraySpec, Codec, Compression, ObjectReader, Section, TableCodec, TableOptions,
     decode_table, encode_array, encode_object, encode_table, table_can_hold,
 };
-pub use hash::{Digest, ParseDigestError, StableHasher, short};
+pub use hash::{ColumnDigest, Digest, ParseDigestError, StableHasher, digest_columns, short};

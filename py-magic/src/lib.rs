@@ -1,16 +1,20 @@
 //! The Python face of cacheness: converts, releases the GIL, calls the core, converts. No policy is made here.
 
+mod arrow;
 mod blob;
 mod buffer;
 mod cache;
 mod entry;
 mod errors;
+mod fingerprint;
 mod key;
 mod table;
 
 /// What the Python package is built on; not a public interface.
 #[pyo3::pymodule]
 mod _cacheness {
+    #[pymodule_export]
+    use super::arrow::digest_table;
     #[pymodule_export]
     use super::blob::{
         Blob, array_spec, decode_array, decode_section, encode_array, encode_object,
@@ -20,6 +24,8 @@ mod _cacheness {
     use super::cache::{Cache, Claim, Stats, Stored, digest_path};
     #[pymodule_export]
     use super::entry::{Entry, Miss};
+    #[pymodule_export]
+    use super::fingerprint::Walk;
     #[pymodule_export]
     use super::key::{Key, digest_bytes, explain, make_key};
     #[pymodule_export]

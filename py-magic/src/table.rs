@@ -3,12 +3,12 @@
 use std::sync::{Mutex, PoisonError};
 
 use arrow_array::RecordBatchReader;
-use arrow_array::ffi_stream::{ArrowArrayStreamReader, FFI_ArrowArrayStream};
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use cacheness::{TableCodec, TableOptions};
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
+use crate::arrow::stream_reader;
 use crate::blob::Blob;
 use crate::errors::{OrRaise, raised};
 
@@ -36,21 +36,6 @@ impl Table {
     }
 }
 
-/// The stream that `table.__arrow_c_stream__()` exports.
-fn stream_of(table: &Bound<'_, PyAny>) -> PyResult<ArrowArrayStreamReader> {
-    let exported = table.call_method0("__arrow_c_stream__")?;
-    let capsule = exported
-        .cast_into::<PyCapsule>()
-        .map_err(|_| PyTypeError::new_err("__arrow_c_stream__ did not return a capsule"))?;
-    let pointer = capsule
-        .pointer_checked(Some(c"arrow_array_stream"))?
-        .cast::<FFI_ArrowArrayStream>();
-    // SAFETY: a capsule of this name holds a valid stream, by the protocol. `from_raw` moves it out and leaves a
-    // released one, which the capsule's destructor expects.
-    let stream = unsafe { FFI_ArrowArrayStream::from_raw(pointer.as_ptr()) };
-    ArrowArrayStreamReader::try_new(stream).map_err(|error| PyValueError::new_err(error.to_string()))
-}
-
 /// A table from anything that exports an Arrow stream.
 #[pyfunction]
 #[pyo3(signature = (table, *, codec, level = 3))]
@@ -64,7 +49,7 @@ pub fn encode_table(
         codec: codec.parse::<TableCodec>().or_raise()?,
         level,
     };
-    let mut batches = stream_of(table)?;
+    let mut batches = stream_reader(table)?;
     let bytes = py
         .detach(|| cacheness::encode_table(&mut batches, &options))
         .or_raise()?;

@@ -77,7 +77,10 @@ mod tests {
     #[test]
     fn known_value() {
         // The reference implementation's XXH3-128 of the empty input.
-        assert_eq!(Digest::of(b"").to_string(), "99aa06d3014798d86001c324468d497f");
+        assert_eq!(
+            Digest::of(b"").to_string(),
+            "99aa06d3014798d86001c324468d497f"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use twox_hash::{XxHash3_64, XxHash3_128, xxhash3_128};
+use twox_hash::{XxHash3_64, xxhash3_128};
 
 use super::Digest;
 
@@ -10,6 +10,7 @@ const BUFFER: usize = 16 * 1024;
 /// Two different sequences of calls never feed the same bytes, so a digest can be trusted to tell
 /// structures apart: `str("ab"), str("c")` differs from `str("a"), str("bc")` and from
 /// `bytes(b"ab"), bytes(b"c")`.
+#[derive(Clone)]
 pub struct StableHasher {
     buffer: Vec<u8>,
     stream: Option<Box<xxhash3_128::Hasher>>,
@@ -24,6 +25,7 @@ mod tag {
     pub const F64: u8 = 5;
     pub const BOOL: u8 = 6;
     pub const DIGEST: u8 = 7;
+    pub const MARK: u8 = 8;
 }
 
 impl StableHasher {
@@ -35,6 +37,11 @@ impl StableHasher {
         };
         hasher.sized(tag::DOMAIN, domain.as_bytes());
         hasher
+    }
+
+    /// One of the caller's own tags, to tell kinds of items apart.
+    pub fn mark(&mut self, mark: u8) {
+        self.fixed(tag::MARK, &[mark]);
     }
 
     pub fn bytes(&mut self, bytes: &[u8]) {
@@ -92,7 +99,9 @@ impl StableHasher {
             self.buffer.extend_from_slice(bytes);
             return;
         }
-        let stream = self.stream.get_or_insert_with(|| Box::new(xxhash3_128::Hasher::new()));
+        let stream = self
+            .stream
+            .get_or_insert_with(|| Box::new(xxhash3_128::Hasher::new()));
         stream.write(&self.buffer);
         self.buffer.clear();
         if bytes.len() > BUFFER {

@@ -2,8 +2,10 @@
 //!
 //! XXH3 finds changes, not attackers: a digest says that content differs, never that it can be trusted.
 
+mod columns;
 mod digest;
 mod hasher;
 
+pub use columns::{ColumnDigest, digest_columns};
 pub use digest::{Digest, ParseDigestError};
 pub use hasher::{StableHasher, short};

@@ -1,0 +1,535 @@
+//! Digests of Arrow columns by what they hold, not by how they are laid out.
+//!
+//! Chunk boundaries, offsets of slices, bytes behind null slots, spare bits and the choice between 32-bit
+//! offsets, 64-bit offsets and views do not show; values, nulls, order and types do.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{ArrowDictionaryKeyType, ByteArrayType, ByteViewType};
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, GenericByteArray, GenericByteViewArray, OffsetSizeTrait,
+    RecordBatchReader, downcast_dictionary_array, types,
+};
+use arrow_buffer::{ArrowNativeType, NullBuffer};
+use arrow_schema::{DataType, Field};
+use twox_hash::xxhash3_128;
+
+use super::{Digest, StableHasher};
+use crate::error::{Error, Result};
+
+/// A column's name and the digest of its type and values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnDigest {
+    pub name: String,
+    pub digest: Digest,
+}
+
+/// The digests of all columns of a table, in order.
+///
+/// # Errors
+/// `Error::Format` for a type whose content cannot be told exactly (unions, run-end encoding, dictionaries of
+/// anything but text), or when the reader fails.
+pub fn digest_columns(reader: &mut dyn RecordBatchReader) -> Result<Vec<ColumnDigest>> {
+    let schema = reader.schema();
+    let fields = schema.fields();
+    let mut columns: Vec<Column> = fields
+        .iter()
+        .map(|field| Column::new(field.data_type()))
+        .collect::<Result<_>>()?;
+    for batch in reader {
+        let batch =
+            batch.map_err(|error| Error::Format(format!("cannot read a table: {error}")))?;
+        for (column, array) in columns.iter_mut().zip(batch.columns()) {
+            column.feed(array)?;
+        }
+    }
+    let named = fields
+        .iter()
+        .zip(columns)
+        .map(|(field, column)| ColumnDigest {
+            name: field.name().clone(),
+            digest: column.finish(),
+        });
+    Ok(named.collect())
+}
+
+/// Bytes as they come, without marks: where one piece ends must not show.
+#[derive(Default)]
+struct Stream(xxhash3_128::Hasher);
+
+impl Stream {
+    fn feed(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+
+    fn finish(self) -> Digest {
+        Digest::from_u128(self.0.finish_128())
+    }
+}
+
+struct Column {
+    kind: String,
+    rows: u64,
+    nulls: Stream,
+    body: Body,
+}
+
+enum Body {
+    Empty,
+    Fixed { width: usize, values: Stream },
+    Bits(Stream),
+    Bytes { lengths: Stream, values: Stream },
+    List { lengths: Stream, items: Box<Column> },
+    Struct(Vec<Column>),
+}
+
+impl Column {
+    fn new(data_type: &DataType) -> Result<Self> {
+        let bytes = || Body::Bytes {
+            lengths: Stream::default(),
+            values: Stream::default(),
+        };
+        let list = |item: &Field| -> Result<Body> {
+            let items = Box::new(Self::new(item.data_type())?);
+            Ok(Body::List {
+                lengths: Stream::default(),
+                items,
+            })
+        };
+        let (kind, body) = match data_type {
+            DataType::Null => ("null".to_owned(), Body::Empty),
+            DataType::Boolean => ("bool".to_owned(), Body::Bits(Stream::default())),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                ("text".to_owned(), bytes())
+            }
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
+                ("binary".to_owned(), bytes())
+            }
+            DataType::Dictionary(_, values) if is_text(values) => {
+                ("dictionary".to_owned(), bytes())
+            }
+            DataType::List(item) | DataType::LargeList(item) => ("list".to_owned(), list(item)?),
+            DataType::FixedSizeList(item, size) => (format!("list[{size}]"), list(item)?),
+            DataType::Struct(fields) => {
+                let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
+                let columns = fields.iter().map(|field| Self::new(field.data_type()));
+                (
+                    format!("struct{names:?}"),
+                    Body::Struct(columns.collect::<Result<_>>()?),
+                )
+            }
+            other => match fixed_width(other) {
+                Some(width) => (
+                    format!("{other}"),
+                    Body::Fixed {
+                        width,
+                        values: Stream::default(),
+                    },
+                ),
+                None => return Err(unsupported(other)),
+            },
+        };
+        Ok(Self {
+            kind,
+            rows: 0,
+            nulls: Stream::default(),
+            body,
+        })
+    }
+
+    fn feed(&mut self, array: &ArrayRef) -> Result<()> {
+        if let Some(nulls) = array.nulls() {
+            for row in (0..array.len()).filter(|&row| nulls.is_null(row)) {
+                self.nulls.feed(&(self.rows + row as u64).to_le_bytes());
+            }
+        }
+        match &mut self.body {
+            Body::Empty => {}
+            Body::Fixed { width, values } => feed_fixed(values, array, *width)?,
+            Body::Bits(values) => {
+                let bits = array.as_boolean();
+                let set = |row| u8::from(!bits.is_null(row) && bits.value(row));
+                values.feed(&(0..bits.len()).map(set).collect::<Vec<u8>>());
+            }
+            Body::Bytes { lengths, values } => feed_bytes(lengths, values, array)?,
+            Body::List { lengths, items } => feed_list(lengths, items, array)?,
+            Body::Struct(columns) => {
+                // Values below a null struct are not part of it.
+                let parent = array.as_struct();
+                for (column, child) in columns.iter_mut().zip(parent.columns()) {
+                    column.feed(&masked(child, parent.nulls())?)?;
+                }
+            }
+        }
+        self.rows += array.len() as u64;
+        Ok(())
+    }
+
+    fn finish(self) -> Digest {
+        let mut hasher = StableHasher::new("column");
+        hasher.str(&self.kind);
+        hasher.u64(self.rows);
+        hasher.digest(&self.nulls.finish());
+        match self.body {
+            Body::Empty => {}
+            Body::Fixed { values, .. } | Body::Bits(values) => hasher.digest(&values.finish()),
+            Body::Bytes { lengths, values } => {
+                hasher.digest(&lengths.finish());
+                hasher.digest(&values.finish());
+            }
+            Body::List { lengths, items } => {
+                hasher.digest(&lengths.finish());
+                hasher.digest(&items.finish());
+            }
+            Body::Struct(columns) => {
+                for column in columns {
+                    hasher.digest(&column.finish());
+                }
+            }
+        }
+        hasher.finish()
+    }
+}
+
+fn unsupported(data_type: &DataType) -> Error {
+    Error::Format(format!("columns of type {data_type} have no stable digest"))
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
+}
+
+/// The size of a value in bytes, for types that are nothing but such values.
+fn fixed_width(data_type: &DataType) -> Option<usize> {
+    match data_type {
+        DataType::FixedSizeBinary(width) => usize::try_from(*width).ok(),
+        other => other.primitive_width(),
+    }
+}
+
+fn feed_fixed(stream: &mut Stream, array: &ArrayRef, width: usize) -> Result<()> {
+    let data = array.to_data();
+    let buffer = data
+        .buffers()
+        .first()
+        .ok_or_else(|| unsupported(array.data_type()))?;
+    let start = data.offset() * width;
+    let bytes = buffer
+        .as_slice()
+        .get(start..start + data.len() * width)
+        .ok_or_else(|| Error::Format("an Arrow buffer is shorter than its array".to_owned()))?;
+    match array.nulls().filter(|nulls| nulls.null_count() > 0) {
+        None => stream.feed(bytes),
+        Some(nulls) => {
+            let mut values = bytes.to_vec();
+            for row in (0..array.len()).filter(|&row| nulls.is_null(row)) {
+                values[row * width..(row + 1) * width].fill(0);
+            }
+            stream.feed(&values);
+        }
+    }
+    Ok(())
+}
+
+fn feed_bytes(lengths: &mut Stream, values: &mut Stream, array: &ArrayRef) -> Result<()> {
+    match array.data_type() {
+        DataType::Utf8 => offsets::<types::Utf8Type>(lengths, values, array.as_bytes()),
+        DataType::LargeUtf8 => offsets::<types::LargeUtf8Type>(lengths, values, array.as_bytes()),
+        DataType::Binary => offsets::<types::BinaryType>(lengths, values, array.as_bytes()),
+        DataType::LargeBinary => {
+            offsets::<types::LargeBinaryType>(lengths, values, array.as_bytes())
+        }
+        DataType::Utf8View => views::<types::StringViewType>(lengths, values, array.as_byte_view()),
+        DataType::BinaryView => {
+            views::<types::BinaryViewType>(lengths, values, array.as_byte_view())
+        }
+        DataType::Dictionary(..) => downcast_dictionary_array!(
+            array => dictionary(lengths, values, array)?,
+            other => return Err(unsupported(other))
+        ),
+        other => return Err(unsupported(other)),
+    }
+    Ok(())
+}
+
+fn offsets<T: ByteArrayType>(
+    lengths: &mut Stream,
+    values: &mut Stream,
+    array: &GenericByteArray<T>,
+) {
+    if array.null_count() > 0 {
+        rows(
+            lengths,
+            values,
+            (0..array.len()).map(|row| {
+                let value: Option<&[u8]> = (!array.is_null(row)).then(|| array.value(row).as_ref());
+                value
+            }),
+        );
+        return;
+    }
+    let bounds = array.value_offsets();
+    let sizes = bounds
+        .windows(2)
+        .flat_map(|pair| ((pair[1] - pair[0]).as_usize() as u64).to_le_bytes());
+    lengths.feed(&sizes.collect::<Vec<u8>>());
+    if let (Some(first), Some(last)) = (bounds.first(), bounds.last()) {
+        values.feed(&array.value_data()[first.as_usize()..last.as_usize()]);
+    }
+}
+
+fn views<T: ByteViewType>(
+    lengths: &mut Stream,
+    values: &mut Stream,
+    array: &GenericByteViewArray<T>,
+) {
+    rows(
+        lengths,
+        values,
+        (0..array.len()).map(|row| {
+            let value: Option<&[u8]> = (!array.is_null(row)).then(|| array.value(row).as_ref());
+            value
+        }),
+    );
+}
+
+fn dictionary<K: ArrowDictionaryKeyType>(
+    lengths: &mut Stream,
+    values: &mut Stream,
+    array: &DictionaryArray<K>,
+) -> Result<()> {
+    let words: Vec<Option<Vec<u8>>> = match array.values().data_type() {
+        DataType::Utf8 => array
+            .values()
+            .as_string::<i32>()
+            .iter()
+            .map(owned)
+            .collect(),
+        DataType::LargeUtf8 => array
+            .values()
+            .as_string::<i64>()
+            .iter()
+            .map(owned)
+            .collect(),
+        DataType::Utf8View => array.values().as_string_view().iter().map(owned).collect(),
+        other => return Err(unsupported(other)),
+    };
+    let keys = (0..array.len()).map(|row| array.key(row));
+    rows(lengths, values, keys.map(|key| words.get(key?)?.as_deref()));
+    Ok(())
+}
+
+fn owned(word: Option<&str>) -> Option<Vec<u8>> {
+    word.map(|word| word.as_bytes().to_vec())
+}
+
+/// A null has a length that no value has.
+fn rows<'a>(
+    lengths: &mut Stream,
+    values: &mut Stream,
+    rows: impl Iterator<Item = Option<&'a [u8]>>,
+) {
+    let mut sizes = Vec::new();
+    let mut gathered = Vec::new();
+    for value in rows {
+        sizes.extend_from_slice(
+            &value
+                .map_or(u64::MAX, |value| value.len() as u64)
+                .to_le_bytes(),
+        );
+        gathered.extend_from_slice(value.unwrap_or_default());
+        if gathered.len() > (1 << 20) {
+            values.feed(&gathered);
+            gathered.clear();
+        }
+    }
+    lengths.feed(&sizes);
+    values.feed(&gathered);
+}
+
+fn feed_list(lengths: &mut Stream, items: &mut Column, array: &ArrayRef) -> Result<()> {
+    match array.data_type() {
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            lists(
+                lengths,
+                items,
+                list.len(),
+                list.value_offsets(),
+                |row| list.is_null(row),
+                |row| list.value(row),
+            )
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            lists(
+                lengths,
+                items,
+                list.len(),
+                list.value_offsets(),
+                |row| list.is_null(row),
+                |row| list.value(row),
+            )
+        }
+        DataType::FixedSizeList(..) => {
+            let list = array.as_fixed_size_list();
+            for row in (0..list.len()).filter(|&row| !list.is_null(row)) {
+                items.feed(&list.value(row))?;
+            }
+            Ok(())
+        }
+        other => Err(unsupported(other)),
+    }
+}
+
+fn lists<O: OffsetSizeTrait>(
+    lengths: &mut Stream,
+    items: &mut Column,
+    len: usize,
+    bounds: &[O],
+    is_null: impl Fn(usize) -> bool,
+    value: impl Fn(usize) -> ArrayRef,
+) -> Result<()> {
+    for row in 0..len {
+        let size = if is_null(row) {
+            u64::MAX
+        } else {
+            (bounds[row + 1] - bounds[row]).as_usize() as u64
+        };
+        lengths.feed(&size.to_le_bytes());
+        if !is_null(row) {
+            items.feed(&value(row))?;
+        }
+    }
+    Ok(())
+}
+
+/// `child` with the nulls of the struct that it belongs to.
+fn masked(child: &ArrayRef, parent: Option<&NullBuffer>) -> Result<ArrayRef> {
+    let Some(parent) = parent.filter(|nulls| nulls.null_count() > 0) else {
+        return Ok(child.clone());
+    };
+    let nulls = NullBuffer::union(Some(parent), child.nulls());
+    let data = child.to_data().into_builder().nulls(nulls).build();
+    data.map(arrow_array::make_array)
+        .map_err(|error| Error::Format(format!("cannot read a struct: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{
+        BooleanArray, Int64Array, LargeStringArray, ListArray, RecordBatch, RecordBatchIterator,
+        StringArray, StringViewArray, StructArray, types::Int64Type,
+    };
+    use arrow_schema::Schema;
+
+    use super::*;
+
+    fn digest(chunks: Vec<ArrayRef>) -> Digest {
+        let field = Field::new("x", chunks[0].data_type().clone(), true);
+        let schema = Arc::new(Schema::new(vec![field]));
+        let batches: Vec<_> = chunks
+            .into_iter()
+            .map(|chunk| RecordBatch::try_new(schema.clone(), vec![chunk]))
+            .collect();
+        digest_columns(&mut RecordBatchIterator::new(batches, schema)).unwrap()[0].digest
+    }
+
+    fn texts(values: &[Option<&str>]) -> Vec<ArrayRef> {
+        let values = || values.iter().copied();
+        vec![
+            Arc::new(values().collect::<StringArray>()),
+            Arc::new(values().collect::<LargeStringArray>()),
+            Arc::new(values().collect::<StringViewArray>()),
+        ]
+    }
+
+    #[test]
+    fn layout_does_not_show() {
+        let values = [
+            Some("a"),
+            None,
+            Some(""),
+            Some("a text of more than twelve bytes"),
+        ];
+        let all: Vec<Digest> = texts(&values)
+            .into_iter()
+            .map(|array| digest(vec![array]))
+            .collect();
+        assert_eq!(all[0], all[1]);
+        assert_eq!(all[0], all[2]);
+        for (padded, whole) in texts(&[Some("pad"), values[0], values[1], values[2], values[3]])
+            .into_iter()
+            .zip(all)
+        {
+            assert_eq!(
+                digest(vec![
+                    padded.slice(1, 1),
+                    padded.slice(2, 0),
+                    padded.slice(2, 3)
+                ]),
+                whole
+            );
+        }
+    }
+
+    #[test]
+    fn values_behind_nulls_do_not_show() {
+        let array = |hidden| {
+            let nulls = NullBuffer::from(vec![true, false, true]);
+            Arc::new(Int64Array::new(vec![1, hidden, 3].into(), Some(nulls))) as ArrayRef
+        };
+        assert_eq!(digest(vec![array(2)]), digest(vec![array(99)]));
+        let child = |hidden| {
+            let fields = vec![Field::new("a", DataType::Int64, true)].into();
+            let values: ArrayRef = Arc::new(Int64Array::from(vec![1, hidden]));
+            let nulls = Some(NullBuffer::from(vec![true, false]));
+            Arc::new(StructArray::new(fields, vec![values], nulls)) as ArrayRef
+        };
+        assert_eq!(digest(vec![child(2)]), digest(vec![child(99)]));
+    }
+
+    #[test]
+    fn content_shows() {
+        let ints =
+            |values: Vec<Option<i64>>| digest(vec![Arc::new(Int64Array::from(values)) as ArrayRef]);
+        let all = [
+            ints(vec![]),
+            ints(vec![Some(0)]),
+            ints(vec![None]),
+            ints(vec![Some(0), None]),
+            ints(vec![None, Some(0)]),
+            ints(vec![Some(1), Some(2)]),
+            ints(vec![Some(2), Some(1)]),
+            digest(vec![Arc::new(BooleanArray::from(vec![false])) as ArrayRef]),
+            digest(texts(&[Some("")]).drain(..1).collect()),
+            digest(texts(&[Some("ab"), Some("c")]).drain(..1).collect()),
+            digest(texts(&[Some("a"), Some("bc")]).drain(..1).collect()),
+        ];
+        for (i, a) in all.iter().enumerate() {
+            for b in &all[i + 1..] {
+                assert_ne!(a, b);
+            }
+        }
+    }
+
+    #[test]
+    fn lists_are_told_apart() {
+        let list = |rows: Vec<Option<Vec<Option<i64>>>>| {
+            digest(vec![
+                Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(rows)) as ArrayRef,
+            ])
+        };
+        let split = list(vec![Some(vec![Some(1)]), Some(vec![Some(2)])]);
+        assert_ne!(
+            split,
+            list(vec![Some(vec![Some(1), Some(2)]), Some(vec![])])
+        );
+        assert_ne!(split, list(vec![Some(vec![Some(1)]), None]));
+        assert_eq!(split, list(vec![Some(vec![Some(1)]), Some(vec![Some(2)])]));
+    }
+}
