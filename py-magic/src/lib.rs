@@ -17,7 +17,7 @@ mod _cacheness {
     use super::arrow::digest_table;
     #[pymodule_export]
     use super::blob::{
-        Blob, array_spec, decode_array, decode_section, encode_array, encode_object,
+        Blob, array_spec, blob_of, decode_array, decode_section, encode_array, encode_object,
         object_sections,
     };
     #[pymodule_export]

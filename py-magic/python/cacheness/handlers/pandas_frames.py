@@ -65,7 +65,7 @@ class PandasSeriesHandler:
 
 def _loaded(value: object) -> Any:
     """pandas, if `value` can be one of its objects; never imports it."""
-    if not type(value).__module__.startswith("pandas."):
+    if type(value).__module__.partition(".")[0] != "pandas":
         return None
     return sys.modules.get("pandas")
 

@@ -59,7 +59,7 @@ class PolarsSeriesHandler:
 
 def _loaded(value: object) -> Any:
     """polars, if `value` can be one of its objects; never imports it."""
-    if not type(value).__module__.startswith("polars."):
+    if type(value).__module__.partition(".")[0] != "polars":
         return None
     return sys.modules.get("polars")
 
