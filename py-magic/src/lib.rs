@@ -1,12 +1,33 @@
-//! The Python face of the core: convert, release the GIL, call core, convert. No policy.
+//! The Python face of cacheness: converts, releases the GIL, calls the core, converts. No policy is made here.
 
 mod arrow;
+mod blob;
+mod buffer;
+mod cache;
+mod entry;
+mod errors;
 mod fingerprint;
+mod key;
+mod table;
 
-use pyo3::prelude::*;
-
-#[pymodule]
-fn _cacheness(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<fingerprint::Walk>()?;
-    module.add_function(wrap_pyfunction!(arrow::digest_table, module)?)
+/// What the Python package is built on; not a public interface.
+#[pyo3::pymodule]
+mod _cacheness {
+    #[pymodule_export]
+    use super::arrow::digest_table;
+    #[pymodule_export]
+    use super::blob::{
+        Blob, array_spec, blob_of, decode_array, decode_section, encode_array, encode_object,
+        object_sections,
+    };
+    #[pymodule_export]
+    use super::cache::{Cache, Claim, Stats, Stored, digest_path};
+    #[pymodule_export]
+    use super::entry::{Entry, Miss};
+    #[pymodule_export]
+    use super::fingerprint::Walk;
+    #[pymodule_export]
+    use super::key::{Key, digest_bytes, explain, make_key};
+    #[pymodule_export]
+    use super::table::{Table, decode_table, encode_table};
 }

@@ -1,0 +1,62 @@
+"""A disk cache for Python functions and values.
+
+Names are loaded when they are first used, so that importing the package costs next to nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cacheness.cache import UnifiedCache, cacheness, get_cache
+    from cacheness.config import CacheConfig
+    from cacheness.context import CacheContext
+    from cacheness.decorators import cached
+    from cacheness.errors import (
+        CacheConfigError,
+        CacheError,
+        CacheIntegrityError,
+        CacheKeyError,
+        CacheStorageError,
+        CacheValueError,
+        CacheVersionError,
+        CacheWarning,
+    )
+
+__all__ = [
+    "CacheConfig",
+    "CacheConfigError",
+    "CacheContext",
+    "CacheError",
+    "CacheIntegrityError",
+    "CacheKeyError",
+    "CacheStorageError",
+    "CacheValueError",
+    "CacheVersionError",
+    "CacheWarning",
+    "UnifiedCache",
+    "cached",
+    "cacheness",
+    "get_cache",
+]
+
+_HOME = {
+    "CacheConfig": "config",
+    "CacheContext": "context",
+    "UnifiedCache": "cache",
+    "cached": "decorators",
+    "cacheness": "cache",
+    "get_cache": "cache",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'cacheness' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"cacheness.{_HOME.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

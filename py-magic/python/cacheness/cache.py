@@ -1,0 +1,461 @@
+"""The cache as a key-value store: what `cacheness(...)` returns."""
+
+import json
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
+
+from cacheness import durations
+from cacheness._cacheness import Cache, Entry, Key, Miss
+from cacheness.config import CacheConfig
+from cacheness.durations import UNSET, Unset
+from cacheness.errors import (
+    CacheConfigError,
+    CacheError,
+    CacheIntegrityError,
+    CacheKeyError,
+)
+from cacheness.handlers import Handlers
+from cacheness.keys import KeyMaker, checked_name
+from cacheness.notices import warn
+
+if TYPE_CHECKING:
+    from cacheness._cacheness import PlainInput
+
+logger = logging.getLogger("cacheness")
+
+F = TypeVar("F", bound=Callable[..., Any])
+State = Callable[[str, str, str], str | None]
+"""The present digest of an observed input (kind, name, stored digest), or `None`."""
+
+_MEGABYTE: Final = 1024 * 1024
+_RESERVED: Final = ("default", "strict", "cache_key")
+
+
+class Missing:
+    """The type of `MISSING`, which tells a stored `None` from a miss."""
+
+
+MISSING: Final = Missing()
+
+
+class Draft(NamedTuple):
+    """What is known about a value that is about to be stored."""
+
+    key: Key
+    scope: str
+    face: str
+    name: str | None
+    description: str
+    ttl: float | None
+    elapsed: float | None = None
+    observed: "tuple[PlainInput, ...]" = ()
+
+
+class UnifiedCache:
+    """Values in a directory, found again by keyword parameters.
+
+    Everything given as a keyword is part of the key, except `description`, `custom_metadata`,
+    `ttl_hours`, `ttl`, `prefix` and `key_prefix`; `key_prefix` keeps entries apart.
+    """
+
+    def __init__(self, config: CacheConfig) -> None:
+        _refuse_unavailable(config)
+        self.config = config
+        self.actual_backend = "sqlite"
+        limit = config.storage.max_cache_size_mb
+        self._core = Cache(
+            os.path.abspath(os.fspath(config.storage.cache_dir)),
+            max_bytes=None if limit is None else int(limit * _MEGABYTE),
+        )
+        self._flush = weakref.finalize(self, self._core.flush)
+        self.keys = KeyMaker(config, self._core)
+        self._handlers = Handlers(config)
+        self._oversized_told = False
+        if config.storage.cleanup_on_init:
+            self._core.evict_expired()
+        logger.debug("opened the cache in %s", self._core.directory)
+
+    # -- storing and finding ------------------------------------------------------------------
+
+    def put(
+        self,
+        data: object,
+        /,
+        *,
+        description: str = "",
+        custom_metadata: object = None,
+        ttl_hours: float | None | Unset = UNSET,
+        ttl: str | None | Unset = UNSET,
+        prefix: str = "",
+        key_prefix: str | None = None,
+        **key: object,
+    ) -> str:
+        """Stores `data` under the keyword parameters and returns the entry's key (16 hex digits).
+
+        A failure leaves the entry that was there readable.
+        """
+        if custom_metadata is not None:
+            raise CacheConfigError("custom_metadata is not available in this version")
+        for name in _RESERVED:
+            if name in key:
+                raise CacheKeyError(f"{name!r} is an argument of get() and cannot be part of a key")
+        draft = Draft(
+            key=self._key(key, key_prefix),
+            scope=_scope(key_prefix),
+            face="put",
+            name=None,
+            description=str(description),
+            ttl=self.lifetime(ttl_hours, ttl),
+        )
+        self.store(data, draft)
+        return draft.key.visible
+
+    def get(
+        self,
+        /,
+        *,
+        default: Any = None,
+        strict: bool = False,
+        cache_key: str | None = None,
+        ttl_hours: float | None | Unset = UNSET,
+        ttl: str | None | Unset = UNSET,
+        description: str = "",
+        prefix: str = "",
+        key_prefix: str | None = None,
+        **key: object,
+    ) -> Any:
+        """The stored value, or `default` on a miss.
+
+        `ttl_hours` (or `ttl`) overrides the entry's own lifetime for this read: an entry older than
+        that is a miss, a younger one a hit. What is damaged on disk is a miss with a warning;
+        `strict=True` raises instead.
+        """
+        age = _max_age(ttl_hours, ttl)
+        scope = _scope(key_prefix)
+        try:
+            found = self._find_key(cache_key, scope, key, key_prefix)
+            value = MISSING if found is None else self.fetch(found, scope, age, strict=strict)
+        except CacheKeyError:
+            raise
+        except CacheError as error:
+            if strict:
+                raise
+            self.warn(f"the cache could not be read: {error}")
+            value = MISSING
+        if value is MISSING:
+            self._core.record_miss()
+            return default
+        return value
+
+    def contains(
+        self,
+        /,
+        *,
+        cache_key: str | None = None,
+        ttl_hours: float | None | Unset = UNSET,
+        ttl: str | None | Unset = UNSET,
+        prefix: str = "",
+        key_prefix: str | None = None,
+        **key: object,
+    ) -> bool:
+        """Whether `get` would find something, without reading it."""
+        scope = _scope(key_prefix)
+        found = self._find_key(cache_key, scope, key, key_prefix)
+        if found is None:
+            return False
+        entry = self._core.lookup(found, scope, _max_age(ttl_hours, ttl), _as_stored)
+        return isinstance(entry, Entry)
+
+    def invalidate(
+        self,
+        /,
+        *,
+        cache_key: str | None = None,
+        prefix: str = "",
+        key_prefix: str | None = None,
+        **key: object,
+    ) -> int:
+        """Removes the entry with these parameters; returns how many there were."""
+        scope = _scope(key_prefix)
+        found = self._find_key(cache_key, scope, key, key_prefix)
+        return 0 if found is None else self._core.remove(found, scope)
+
+    def clear_all(self) -> int:
+        """Removes every entry; returns how many there were."""
+        return self._core.clear()
+
+    # -- looking at it ------------------------------------------------------------------------
+
+    def list_entries(self, *, key_prefix: str | None = None) -> list[dict[str, Any]]:
+        """One dict an entry, newest first; those of one `key_prefix` if given."""
+        scope = None if key_prefix is None else _scope(key_prefix)
+        return [_described(entry) for entry in self._core.entries(scope=scope)]
+
+    def get_stats(self) -> dict[str, Any]:
+        """Counts, sizes (MB of 1024 * 1024 bytes) and the time that hits have saved (seconds)."""
+        stats = self._core.stats()
+        asked = stats.hits + stats.misses
+        return {
+            "total_entries": stats.entries,
+            "total_size_mb": stats.size_bytes / _MEGABYTE,
+            "total_size_bytes": stats.size_bytes,
+            "max_cache_size_mb": self.config.storage.max_cache_size_mb,
+            "cache_hits": stats.hits,
+            "cache_misses": stats.misses,
+            "hit_rate": stats.hits / asked if asked else 0.0,
+            "elapsed_saved": stats.elapsed_saved,
+            "backend_type": self.actual_backend,
+            "cache_dir": self._core.directory,
+        }
+
+    def cached(self, **options: Any) -> Callable[[F], F]:
+        """`cacheness.cached` with this cache."""
+        from cacheness.decorators import cached
+
+        return cached(cache=self, **options)
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Writes what is pending and lets go of the directory. Further use is an error."""
+        if self._flush.detach() is not None:
+            self._core.close()
+            _forget(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return not self._flush.alive
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (UnifiedCache, (self.config,))
+
+    def __repr__(self) -> str:
+        return f"<cacheness in {self._core.directory}>"
+
+    # -- what the decorator shares ------------------------------------------------------------
+
+    def lifetime(self, ttl_hours: float | None | Unset, ttl: str | None | Unset) -> float | None:
+        """Seconds an entry lives: what was given, else the default of the configuration."""
+        default = self.config.default_ttl_seconds
+        seconds = durations.resolve(ttl_hours, ttl, default)
+        return default if isinstance(seconds, Unset) else seconds
+
+    def fetch(
+        self,
+        key: Key,
+        scope: str,
+        max_age: float | None,
+        state: State | None = None,
+        *,
+        strict: bool = False,
+    ) -> Any:
+        """The value of `key`, or `MISSING`. Damage is a miss with one warning, unless `strict`.
+
+        `max_age` in seconds: `None` is the entry's own lifetime, infinity any age.
+        """
+        found = self._core.lookup(key, scope, max_age, state or _as_stored)
+        if isinstance(found, Miss):
+            if found.reason == "damaged":
+                self._damaged(found.describe(), strict)
+            logger.debug("miss %s: %s", key.visible, found.describe())
+            return MISSING
+        try:
+            value = self._read(found)
+        except Exception as error:
+            reason = f"entry {found.cache_key} cannot be read: {error or type(error).__name__}"
+            self._damaged(reason, strict, error)
+            return MISSING
+        self._core.touch(found.id)
+        logger.debug("hit %s (%s)", found.cache_key, found.data_type)
+        return value
+
+    def store(self, value: object, draft: Draft) -> None:
+        """Encodes and commits `value`, replacing the entry of the same key and scope."""
+        encoded = self._handlers.encode(value)
+        meta = {"handler": encoded.handler, **encoded.meta}
+        stored = self._core.store(
+            draft.key,
+            scope=draft.scope,
+            face=draft.face,
+            name=draft.name,
+            description=draft.description,
+            data_type=encoded.data_type,
+            ttl=draft.ttl,
+            elapsed=draft.elapsed,
+            observed=list(draft.observed),
+            meta=json.dumps(meta),
+            blobs=[encoded.blob],
+        )
+        logger.info(
+            "stored %s as %s (%d bytes)", draft.key.visible, encoded.data_type, stored.size_bytes
+        )
+        if stored.oversized and not self._oversized_told:
+            self._oversized_told = True
+            self.warn(
+                f"entry {draft.key.visible} ({stored.size_bytes / _MEGABYTE:.1f} MB) alone exceeds "
+                f"max_cache_size_mb={self.config.storage.max_cache_size_mb}; it is kept until the "
+                "next entry needs the room"
+            )
+
+    def warn(self, message: str) -> None:
+        """One warning, shown at the line outside this package that called it."""
+        warn(message)
+
+    @property
+    def core(self) -> Cache:
+        """The cache beneath."""
+        return self._core
+
+    # -- details ------------------------------------------------------------------------------
+
+    def _key(self, parameters: dict[str, object], key_prefix: str | None) -> Key:
+        if not parameters and key_prefix is None:
+            raise CacheKeyError("give at least one keyword parameter: it is what finds the entry")
+        return self.keys.of(parameters)
+
+    def _find_key(
+        self, visible: str | None, scope: str, parameters: dict[str, object], prefix: str | None
+    ) -> Key | None:
+        if visible is None:
+            return self._key(parameters, prefix)
+        if parameters:
+            names = ", ".join(sorted(parameters))
+            raise CacheKeyError(f"give either cache_key or the parameters ({names}), not both")
+        for entry in self._core.find(checked_name(visible)):
+            if entry.scope == scope:
+                return entry.key
+        return None
+
+    def _read(self, entry: Entry) -> Any:
+        meta = json.loads(entry.meta)
+        blob = self._core.read(entry, 0)
+        return self._handlers.decode(meta["handler"], meta, blob)
+
+    def _damaged(self, reason: str, strict: bool, error: Exception | None = None) -> None:
+        if strict:
+            raise CacheIntegrityError(reason) from error
+        self.warn(f"{reason}; it counts as a miss, and the next put replaces it")
+
+
+def cacheness(
+    config: CacheConfig | str | os.PathLike[str] | None = None, **parameters: Any
+) -> UnifiedCache:
+    """Opens a cache: with a `CacheConfig`, with a directory, or with the parameters of
+    `CacheConfig` directly."""
+    if isinstance(config, CacheConfig):
+        if parameters:
+            raise CacheConfigError(
+                f"give either a CacheConfig or parameters ({', '.join(parameters)}), not both"
+            )
+        return UnifiedCache(config)
+    if config is not None:
+        if not isinstance(config, (str, os.PathLike)):
+            raise CacheConfigError(f"cacheness() takes a CacheConfig or a path, not {config!r}")
+        given = parameters.setdefault("cache_dir", config)
+        if os.fspath(given) != os.fspath(config):
+            raise CacheConfigError(
+                f"the directory {os.fspath(config)!r} and cache_dir={given!r} contradict each other"
+            )
+    return UnifiedCache(CacheConfig(**parameters))
+
+
+def get_cache() -> UnifiedCache:
+    """The cache of this process for `./cache` below the current directory, which `@cached()`
+    uses when it is given none."""
+    directory = os.path.abspath(CacheConfig().cache_dir)
+    with _default_lock:
+        cache = _defaults.get(directory)
+        if cache is None:
+            cache = _defaults[directory] = UnifiedCache(CacheConfig(cache_dir=directory))
+        return cache
+
+
+def _forget(cache: UnifiedCache) -> None:
+    with _default_lock:
+        for directory, known in list(_defaults.items()):
+            if known is cache:
+                del _defaults[directory]
+
+
+def _new_lock() -> None:
+    """A fork may copy the lock while another thread holds it."""
+    global _default_lock
+    _default_lock = threading.Lock()
+
+
+def _refuse_unavailable(config: CacheConfig) -> None:
+    if config.metadata.backend == "json":
+        raise CacheConfigError("metadata_backend='json' is not available in this version")
+    if config.metadata.database_url is not None:
+        raise CacheConfigError("database_url is not available in this version")
+    if not config.compression.use_blosc2_arrays:
+        raise CacheConfigError("use_blosc2_arrays=False is not available in this version")
+
+
+def _scope(key_prefix: str | None) -> str:
+    return "" if key_prefix is None else checked_name(key_prefix)
+
+
+def _max_age(ttl_hours: float | None | Unset, ttl: str | None | Unset) -> float | None:
+    seconds = durations.resolve(ttl_hours, ttl, UNSET)
+    if isinstance(seconds, Unset):
+        return None
+    return float("inf") if seconds is None else seconds
+
+
+def _as_stored(kind: str, name: str, digest: str) -> str:
+    """A manual read takes what a function stored, whatever its source was."""
+    return digest
+
+
+def _described(entry: Entry) -> dict[str, Any]:
+    inputs = json.loads(entry.manifest)["inputs"]
+    now = time.time()
+    return {
+        "cache_key": entry.cache_key,
+        "key_prefix": entry.scope,
+        "description": entry.description,
+        "data_type": entry.data_type,
+        "size_bytes": entry.size_bytes,
+        "size_mb": entry.size_bytes / _MEGABYTE,
+        "created_at": _moment(entry.created),
+        "last_accessed": _moment(entry.accessed),
+        "expires_at": None if entry.expires is None else _moment(entry.expires),
+        "expired": entry.expires is not None and entry.expires <= now,
+        "hits": entry.hits,
+        "elapsed": entry.elapsed,
+        "function": entry.name,
+        "cache_key_params": {
+            one["name"]: one["detail"] for one in inputs if one.get("detail") is not None
+        },
+    }
+
+
+def _moment(seconds: float) -> str:
+    import datetime
+
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat()
+
+
+_defaults: dict[str, UnifiedCache] = {}
+_default_lock = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)

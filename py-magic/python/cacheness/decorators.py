@@ -1,0 +1,234 @@
+"""`@cached`: a function whose results are kept on disk."""
+
+import functools
+import inspect
+import pickle
+import time
+from collections.abc import AsyncIterator, Callable, Generator
+from typing import Any, TypeVar, overload
+
+from cacheness.cache import MISSING, UnifiedCache
+from cacheness.calls import CachedFunction, Options
+from cacheness.config import contradiction, unknown_parameter
+from cacheness.durations import UNSET, Unset, resolve
+from cacheness.errors import CacheConfigError
+from cacheness.flights import async_turn, turn
+
+F = TypeVar("F", bound=Callable[..., Any])
+KeyFunction = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], object]
+
+_OPTIONS = ("ttl_hours", "ttl", "key_prefix", "version", "key_func", "description")
+_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
+
+
+@overload
+def cached(function: F, /) -> F: ...
+
+
+@overload
+def cached(
+    *,
+    cache: UnifiedCache | None = None,
+    cache_instance: UnifiedCache | None = None,
+    ttl_hours: float | None | Unset = UNSET,
+    ttl: str | None | Unset = UNSET,
+    key_prefix: str | None = None,
+    version: str | None = None,
+    key_func: KeyFunction | None = None,
+    description: str = "",
+) -> Callable[[F], F]: ...
+
+
+def cached(
+    function: Any = None,
+    /,
+    *,
+    cache: UnifiedCache | None = None,
+    cache_instance: UnifiedCache | None = None,
+    ttl_hours: float | None | Unset = UNSET,
+    ttl: str | None | Unset = UNSET,
+    key_prefix: str | None = None,
+    version: str | None = None,
+    key_func: KeyFunction | None = None,
+    description: str = "",
+    **unknown: Any,
+) -> Any:
+    """Keeps the results of a function, method, coroutine function or generator.
+
+    The arguments find the result; `key_prefix` is shared with manual calls of that prefix. A change
+    of the function's code starts new entries, unless `version` is given, which then stands for it.
+    `ttl_hours` (or `ttl`) is the lifetime of a result. An exception is never kept.
+    """
+    for name in unknown:
+        raise unknown_parameter("cached", name, [*_OPTIONS, "cache", "cache_instance"])
+    if cache is not None and cache_instance is not None and cache is not cache_instance:
+        raise contradiction("cache", cache, "cache_instance", cache_instance)
+    chosen = cache if cache is not None else cache_instance
+    if chosen is not None and not isinstance(chosen, UnifiedCache):
+        raise CacheConfigError(f"cache takes what cacheness() returns, not {chosen!r}")
+    resolve(ttl_hours, ttl, None)  # a wrong lifetime is told where it is written
+    options = Options(chosen, ttl_hours, ttl, key_prefix, version, key_func, description)
+    if function is not None:
+        return _decorate(function, options)
+    return lambda function: _decorate(function, options)
+
+
+def _decorate(function: Any, options: Options) -> Any:
+    if isinstance(function, (classmethod, staticmethod)):
+        return type(function)(_decorate(function.__func__, options))
+    if not callable(function) or isinstance(function, type):
+        raise CacheConfigError(f"cached() decorates functions, not {function!r}")
+    if not hasattr(function, "__qualname__"):
+        raise CacheConfigError(
+            f"cached() needs a function with a name of its own, not {function!r}: wrap it in one"
+        )
+    cached_function = CachedFunction(function, options)
+    made = _wrapper(function)(cached_function)
+    wrapper: Any = functools.wraps(function)(made)
+    wrapper.cache_info = cached_function.info
+    wrapper.cache_clear = cached_function.clear
+    wrapper.cache_key = lambda *args, **kwargs: cached_function.visible_key(args, kwargs)
+    return wrapper
+
+
+def _wrapper(function: Any) -> Callable[[CachedFunction], Any]:
+    if inspect.iscoroutinefunction(function):
+        return _coroutine
+    if inspect.isasyncgenfunction(function):
+        return _async_generator
+    if inspect.isgeneratorfunction(function):
+        return _generator
+    return _plain
+
+
+def _plain(cached_function: CachedFunction) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        call = cached_function.begin(args, kwargs)
+        if call is None:
+            return cached_function.function(*args, **kwargs)
+        value = cached_function.find(call)
+        if value is not MISSING:
+            return value
+        with turn(call.cache.core, call.turn_key):
+            # Somebody may have stored it between the look and the turn.
+            value = cached_function.find(call, count=False)
+            if value is not MISSING:
+                return value
+            started = time.perf_counter()
+            value = cached_function.function(*args, **kwargs)
+            cached_function.keep(call, value, started)
+            return value
+
+    return wrapper
+
+
+def _coroutine(cached_function: CachedFunction) -> Any:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        call = cached_function.begin(args, kwargs)
+        if call is None:
+            return await cached_function.function(*args, **kwargs)
+        value = cached_function.find(call)
+        if value is not MISSING:
+            return value
+        async with async_turn(call.cache.core, call.turn_key):
+            value = cached_function.find(call, count=False)
+            if value is not MISSING:
+                return value
+            started = time.perf_counter()
+            value = await cached_function.function(*args, **kwargs)
+            cached_function.keep(call, value, started)
+            return value
+
+    return wrapper
+
+
+def _generator(cached_function: CachedFunction) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        call = cached_function.begin(args, kwargs)
+        if call is None:
+            return (yield from cached_function.function(*args, **kwargs))
+        value = cached_function.find(call)
+        if value is not MISSING:
+            items, result = value
+            yield from items
+            return result
+        # No turn is held: a consumer may stop in the middle and never come back.
+        started = time.perf_counter()
+        record = _Record()
+        result = yield from record.through(cached_function.function(*args, **kwargs))
+        cached_function.keep(call, (record.items(), result), started)
+        return result
+
+    return wrapper
+
+
+def _async_generator(cached_function: CachedFunction) -> Any:
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        call = cached_function.begin(args, kwargs)
+        if call is None:
+            async for item in cached_function.function(*args, **kwargs):
+                yield item
+            return
+        value = cached_function.find(call)
+        if value is not MISSING:
+            for item in value[0]:
+                yield item
+            return
+        started = time.perf_counter()
+        record = _Record()
+        async for item in cached_function.function(*args, **kwargs):
+            record.add(item)
+            yield item
+        cached_function.keep(call, (record.items(), None), started)
+
+    return wrapper
+
+
+class _Record:
+    """The items of a generator as they were when they were yielded: what the consumer does to them
+    afterwards must not reach the cache."""
+
+    def __init__(self) -> None:
+        self._items: list[tuple[bool, Any]] = []
+        self._failure: Exception | None = None
+
+    def add(self, item: Any) -> None:
+        if type(item) in _ATOMS:
+            self._items.append((True, item))
+            return
+        try:
+            self._items.append((False, pickle.dumps(item, protocol=5)))
+        except Exception as error:
+            self._failure = error
+
+    def through(self, generator: Any) -> Any:
+        """Yields what `generator` yields, passing on what is sent; returns its result."""
+        try:
+            item = next(generator)
+            while True:
+                self.add(item)
+                sent = yield item
+                item = next(generator) if sent is None else generator.send(sent)
+                if sent is not None:
+                    # What was sent is an input that no key holds.
+                    self._failure = ValueError("a generator that is sent values is not cached")
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            generator.close()
+
+    def items(self) -> Any:
+        """The items; what cannot be stored raises when it is asked for by the store."""
+        if self._failure is not None:
+            return _Unstorable(self._failure)
+        return [item if plain else pickle.loads(item) for plain, item in self._items]
+
+
+class _Unstorable:
+    """Refuses to be pickled, with the reason."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __reduce__(self) -> Any:
+        raise self._error

@@ -1,0 +1,193 @@
+"""What a function is, as far as its results depend on it.
+
+Its code (as compiled: comments and layout do not matter), its defaults, the values it closes over
+and the globals it refers to; functions among those in turn, unless they belong to an installed
+package. Plain values are looked at on every call. Containers and arrays are looked at once, at the
+first call: they are often where a function leaves its traces, and those are not inputs. A name that
+the function assigns, or only appends to, is not an input either.
+"""
+
+import builtins
+import dis
+import functools
+import inspect
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from cacheness import serialization
+from cacheness.config import SerializationConfig
+from cacheness.errors import CacheKeyError
+
+_SCALARS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
+_CONTAINERS: Final = frozenset({list, dict, set, frozenset, tuple, bytearray})
+_FRAMES: Final = frozenset(
+    {("numpy", "ndarray"), ("pandas", "DataFrame"), ("pandas", "Series"), ("polars", "DataFrame")}
+)
+_SINKS: Final = frozenset({"append", "appendleft", "add", "extend", "update", "insert", "clear"})
+_WRITES: Final = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF", "DELETE_DEREF"})
+_LOADS: Final = frozenset({"LOAD_GLOBAL", "LOAD_DEREF", "LOAD_NAME", "LOAD_CLASSDEREF"})
+_INSTALLED: Final = ("site-packages", "dist-packages")
+
+
+class FunctionIdentity:
+    """The text of one decorated function, followed from call to call."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._once: dict[tuple[int, str], str] = {}
+
+    def text(self) -> str:
+        """The text now; equal texts mean that the function does the same."""
+        parts: list[str] = []
+        self._follow(self._function, parts, set())
+        return "\n".join(parts)
+
+    def _follow(self, function: Callable[..., Any], parts: list[str], seen: set[int]) -> None:
+        plain = inspect.unwrap(function)
+        code = getattr(plain, "__code__", None)
+        if not isinstance(plain, types.FunctionType) or code is None or id(code) in seen:
+            return
+        seen.add(id(code))
+        parts.append(_code_text(code))
+        defaults = (plain.__defaults__, plain.__kwdefaults__)
+        if defaults != (None, None):
+            parts.append(self._fixed(code, "defaults", defaults))
+        for name, value in _references(plain, code):
+            self._reference(code, name, value, parts, seen)
+
+    def _reference(
+        self, code: types.CodeType, name: str, value: Any, parts: list[str], seen: set[int]
+    ) -> None:
+        kind = type(value)
+        if kind in _SCALARS:
+            parts.append(f"{name}={serialization.exact(value)}")
+        elif kind in _CONTAINERS or (kind.__module__.partition(".")[0], kind.__name__) in _FRAMES:
+            parts.append(f"{name}={self._fixed(code, name, value)}")
+        elif isinstance(value, type):
+            self._class(name, value, parts, seen)
+        elif callable(value) and not _is_installed(value):
+            parts.append(f"{name}()")
+            self._follow(value, parts, seen)
+
+    def _class(self, name: str, value: type, parts: list[str], seen: set[int]) -> None:
+        if _is_installed(value) or id(value) in seen:
+            return
+        seen.add(id(value))
+        parts.append(f"class {name}")
+        for base in value.__bases__:
+            self._class(base.__name__, base, parts, seen)
+        for attribute, member in vars(value).items():
+            inner = getattr(member, "__func__", member)
+            inner = getattr(inner, "fget", inner)
+            if callable(inner):
+                parts.append(f".{attribute}")
+                self._follow(inner, parts, seen)
+            elif type(inner) in _SCALARS and attribute not in _CLASS_LABELS:
+                parts.append(f".{attribute}={serialization.exact(inner)}")
+
+    def _fixed(self, code: types.CodeType, name: str, value: Any) -> str:
+        """The text of a value as it was when it was first looked at."""
+        known = self._once.get((id(code), name))
+        if known is None:
+            try:
+                known = serialization.exact(value)
+            except CacheKeyError:
+                known = "?"  # nothing stable to say about it
+            self._once[id(code), name] = known
+        return known
+
+
+_CLASS_LABELS: Final = frozenset({"__doc__", "__firstlineno__", "__module__", "__qualname__"})
+
+
+def _references(function: types.FunctionType, code: types.CodeType) -> Iterator[tuple[str, Any]]:
+    """The names that the code reads from outside, with their values, in a fixed order."""
+    names = _names_read(code)
+    closed = dict(zip(code.co_freevars, function.__closure__ or (), strict=False))
+    for name in names:
+        cell = closed.get(name)
+        if cell is not None:
+            try:
+                yield name, cell.cell_contents
+            except ValueError:  # not assigned yet
+                continue
+        elif name in function.__globals__:
+            yield name, function.__globals__[name]
+        elif not hasattr(builtins, name):
+            yield name, "<undefined>"
+
+
+@functools.lru_cache(maxsize=4096)
+def _names_read(code: types.CodeType) -> tuple[str, ...]:
+    read: set[str] = set()
+    written: set[str] = set()
+    local: set[str] = set(code.co_cellvars)
+    for inner in _with_nested(code):
+        plain, assigned = _names_of_one(inner)
+        read |= plain
+        written |= assigned
+        local |= set(inner.co_cellvars)
+    # A name that is a local of an enclosing function here is not a free variable of the whole.
+    return tuple(sorted(read - written - (local - set(code.co_freevars))))
+
+
+def _names_of_one(code: types.CodeType) -> tuple[set[str], set[str]]:
+    uses: dict[str, list[bool]] = {}
+    written: set[str] = set()
+    steps = list(dis.get_instructions(code))
+    for at, step in enumerate(steps):
+        if step.opname in _WRITES:
+            written.add(str(step.argval))
+        elif step.opname in _LOADS or step.opname.startswith("LOAD_FROM_DICT_OR"):
+            after = steps[at + 1] if at + 1 < len(steps) else None
+            sink = (
+                after is not None
+                and after.opname in ("LOAD_METHOD", "LOAD_ATTR")
+                and after.argval in _SINKS
+            )
+            uses.setdefault(str(step.argval), []).append(sink)
+    return {name for name, sinks in uses.items() if not all(sinks)}, written
+
+
+def _with_nested(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _with_nested(constant)
+
+
+@functools.lru_cache(maxsize=4096)
+def _code_text(code: types.CodeType) -> str:
+    return serialization.exact(_code_parts(code), _DEEP)
+
+
+def _code_parts(code: types.CodeType) -> tuple[Any, ...]:
+    constants = [
+        list(_code_parts(constant)) if isinstance(constant, types.CodeType) else constant
+        for constant in code.co_consts
+    ]
+    return (
+        sys.version_info[:2],
+        code.co_name,
+        [code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags],
+        code.co_code,
+        code.co_exceptiontable,
+        constants,
+        [list(code.co_names), list(code.co_varnames), list(code.co_freevars)],
+    )
+
+
+def _is_installed(value: Any) -> bool:
+    """Whether it belongs to Python itself or to an installed package."""
+    module = getattr(value, "__module__", None) or ""
+    root = module.partition(".")[0]
+    if root in sys.stdlib_module_names and root != "__main__":
+        return True
+    loaded = sys.modules.get(root)
+    place = getattr(loaded, "__file__", None) or ""
+    return root == "cacheness" or any(part in place for part in _INSTALLED)
+
+
+_DEEP: Final = SerializationConfig(max_collection_depth=100, max_tuple_recursive_length=1_000_000)
