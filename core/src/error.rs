@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can go wrong, by what a caller can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,10 @@ pub enum Error {
     #[error("entry {entry} is damaged: {reason}")]
     Integrity { entry: String, reason: String },
 
+    /// The entry was removed or replaced between its lookup and this read: a miss like any other.
+    #[error("entry {entry} was removed meanwhile")]
+    Gone { entry: String },
+
     /// The directory was written by a later version; it is left untouched.
     #[error(
         "{} has format version {found}, this cacheness knows up to {known}: upgrade cacheness, or choose another cache directory",
@@ -38,6 +42,17 @@ pub enum Error {
     /// A value cannot be held by the format that was asked for.
     #[error("{0}")]
     Format(String),
+}
+
+impl Error {
+    /// For `map_err`: what was being done to which path when the operating system refused.
+    pub(crate) fn storage(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Storage {
+            what,
+            path: path.to_owned(),
+            source,
+        }
+    }
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -4,14 +4,28 @@
 //! fit together, `FORMAT.md` beside this crate what is written to disk.
 
 mod blob;
+mod cache;
+mod clock;
+mod config;
 mod error;
 mod format;
 mod hash;
+mod key;
+mod pool;
+mod store;
 
 pub use blob::{Blob, BlobKind};
+pub use cache::{
+    BlobInfo, Cache, Draft, Entry, ListFilter, Lookup, MissReason, PathDigest, Stats, Stored,
+    digest_environment, digest_path,
+};
+pub use clock::Clock;
+pub use config::{CacheOptions, Durability, INLINE_LIMIT, MaxAge};
 pub use error::{Error, Result};
 pub use format::{
     ArrayReader, ArraySpec, Codec, Compression, ObjectReader, Section, TableCodec, TableOptions,
     decode_table, encode_array, encode_object, encode_table, table_can_hold,
 };
 pub use hash::{ColumnDigest, Digest, ParseDigestError, StableHasher, digest_columns, short};
+pub use key::{Change, Input, InputKind, Key, KeyBuilder, Manifest, ParseInputKindError, explain};
+pub use store::{Claim, Collected};
