@@ -13,7 +13,7 @@ mod paths;
 
 pub use entry::{BlobInfo, Draft, Entry};
 pub use lookup::{Lookup, MissReason, digest_environment};
-pub use paths::PathDigest;
+pub use paths::{PathDigest, digest_path};
 
 /// A cache directory, for any number of threads; other processes may use it at the same time.
 pub struct Cache {

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use crate::blob::Blob;
 use crate::entry::{Entry, Miss};
-use crate::errors::{OrRaise, raised};
+use crate::errors::{OrRaise, exception, raised};
 use crate::key::{Key, PlainInput, input_of, parsed};
 
 /// An open cache directory. Threads may share it.
@@ -62,6 +62,11 @@ impl Cache {
         })
     }
 
+    /// What went wrong without making a call fail, since this was last asked.
+    fn warnings(&self) -> PyResult<Vec<String>> {
+        Ok(self.core()?.warnings())
+    }
+
     #[getter]
     fn directory(&self) -> PathBuf {
         self.directory.clone()
@@ -97,13 +102,18 @@ impl Cache {
         }
     }
 
-    /// The bytes of one blob of an entry, verified. Damage moves them to quarantine and is an error.
-    fn read(&self, py: Python<'_>, entry: &Entry, ordinal: usize) -> PyResult<Blob> {
+    /// The bytes of one blob of an entry, verified; `None` when the entry was removed meanwhile. Damage moves
+    /// them to quarantine and is an error.
+    fn read(&self, py: Python<'_>, entry: &Entry, ordinal: usize) -> PyResult<Option<Blob>> {
         let Some(info) = entry.0.blobs.get(ordinal) else {
             return Err(raised("CacheValueError", "the entry has no such blob"));
         };
-        let bytes = self.call(py, |core| core.read(&entry.0, ordinal))?;
-        Ok(Blob::new(info.kind, bytes))
+        let core = self.core()?;
+        match py.detach(|| core.read(&entry.0, ordinal)) {
+            Ok(bytes) => Ok(Some(Blob::new(info.kind, bytes))),
+            Err(cacheness::Error::Gone { .. }) => Ok(None),
+            Err(error) => Err(exception(error)),
+        }
     }
 
     /// Counts a hit.
@@ -208,18 +218,18 @@ impl Cache {
     ) -> PyResult<Vec<Entry>> {
         let filter = filter(face, scope, name, limit, offset);
         let entries = self.call(py, |core| core.list(&filter))?;
-        Ok(entries.into_iter().map(Entry).collect())
+        Ok(entries.into_iter().map(Box::new).map(Entry).collect())
     }
 
     /// The entries of a visible key (16 hexadecimal digits), newest first.
     fn find(&self, py: Python<'_>, visible: &str) -> PyResult<Vec<Entry>> {
         let entries = self.call(py, |core| core.find(visible))?;
-        Ok(entries.into_iter().map(Entry).collect())
+        Ok(entries.into_iter().map(Box::new).map(Entry).collect())
     }
 
     /// The newest entry of this lineage, expired or not: what to compare with to explain a miss.
     fn previous(&self, py: Python<'_>, lineage: &str) -> PyResult<Option<Entry>> {
-        Ok(self.call(py, |core| core.previous(lineage))?.map(Entry))
+        Ok(self.call(py, |core| core.previous(lineage))?.map(Box::new).map(Entry))
     }
 
     fn stats(&self, py: Python<'_>) -> PyResult<Stats> {

@@ -9,7 +9,7 @@ const SECOND: f64 = 1e9;
 
 /// A committed row of the index.
 #[pyclass(frozen, module = "cacheness._cacheness")]
-pub struct Entry(pub cacheness::Entry);
+pub struct Entry(pub Box<cacheness::Entry>);
 
 #[pymethods]
 impl Entry {

@@ -107,6 +107,15 @@ impl Cache {
     }
 }
 
+/// As [`Cache::digest_path`], without a cache to remember it.
+///
+/// # Errors
+/// As there.
+pub fn digest_path(path: &Path) -> Result<PathDigest> {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    pool::install(|| digest(&path, &survey(&path), &Remembered::new()).0)
+}
+
 fn survey(path: &Path) -> Result<Survey> {
     match fs::metadata(path) {
         Err(error) if leads_nowhere(&error) => Ok(Survey::Absent),

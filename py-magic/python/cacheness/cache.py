@@ -79,6 +79,7 @@ class UnifiedCache:
         self._oversized_told = False
         if config.storage.cleanup_on_init:
             self._core.evict_expired()
+        self._tell_warnings()
         logger.debug("opened the cache in %s", self._core.directory)
 
     # -- storing and finding ------------------------------------------------------------------
@@ -283,6 +284,8 @@ class UnifiedCache:
             reason = f"entry {found.cache_key} cannot be read: {error or type(error).__name__}"
             self._damaged(reason, strict, error)
             return MISSING
+        if value is MISSING:
+            return MISSING
         self._core.touch(found.id)
         logger.debug("hit %s (%s)", found.cache_key, found.data_type)
         return value
@@ -307,6 +310,7 @@ class UnifiedCache:
         logger.info(
             "stored %s as %s (%d bytes)", draft.key.visible, encoded.data_type, stored.size_bytes
         )
+        self._tell_warnings()
         if stored.oversized and not self._oversized_told:
             self._oversized_told = True
             self.warn(
@@ -344,9 +348,15 @@ class UnifiedCache:
                 return entry.key
         return None
 
+    def _tell_warnings(self) -> None:
+        for message in self._core.warnings():
+            self.warn(message)
+
     def _read(self, entry: Entry) -> Any:
         meta = json.loads(entry.meta)
         blob = self._core.read(entry, 0)
+        if blob is None:  # removed by somebody since it was found
+            return MISSING
         return self._handlers.decode(meta["handler"], meta, blob)
 
     def _damaged(self, reason: str, strict: bool, error: Exception | None = None) -> None:
