@@ -19,7 +19,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from cacheness._cacheness import Walk, digest_file, digest_table
+from cacheness._cacheness import Walk, digest_path, digest_table
 
 Parts = tuple[Any, ...] | dict[Any, Any]
 Decomposed = tuple[str, Parts, bool]
@@ -138,7 +138,7 @@ def _module(self: Decomposer, value: types.ModuleType) -> Decomposed:
         if not (name.startswith("__") and name.endswith("__"))
     }
     file = getattr(value, "__file__", None)
-    source = digest_file(file) if isinstance(file, str) and os.path.isfile(file) else None
+    source = digest_path(file) if isinstance(file, str) and os.path.isfile(file) else None
     return "local module", {"name": value.__name__, "file": source, "members": members}, _OBJECT
 
 
