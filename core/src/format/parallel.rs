@@ -47,7 +47,7 @@ pub(super) fn run<J: Send, S>(
         let others: Vec<_> = (1..threads)
             .map_while(|_| {
                 std::thread::Builder::new()
-                    .spawn_scoped(scope, &worker)
+                    .spawn_scoped(scope, worker)
                     .ok()
             })
             .collect();
