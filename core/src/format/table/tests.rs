@@ -258,6 +258,42 @@ fn categories_that_differ_between_chunks_are_refused() {
 }
 
 #[test]
+fn as_many_categories_as_come_back() {
+    for (count, held) in [(127usize, true), (128, false)] {
+        let keys = Int8Array::from_iter_values((0..count).map(|n| n as i8));
+        let values = StringArray::from_iter_values((0..count).map(|n| n.to_string()));
+        let batch = table(vec![(
+            "c",
+            Arc::new(DictionaryArray::new(keys, Arc::new(values))),
+        )]);
+        assert_eq!(
+            encode(std::slice::from_ref(&batch), TableCodec::Lz4).is_ok(),
+            held
+        );
+        if held {
+            comes_back(&batch);
+        }
+    }
+}
+
+#[test]
+fn more_categories_than_a_page_holds() {
+    let keys = Int32Array::from_iter_values((0..400_000).map(|n| n * 7 % 300_000));
+    let values = StringArray::from_iter_values((0..300_000).map(|n| format!("category {n}")));
+    let batch = table(vec![(
+        "c",
+        Arc::new(DictionaryArray::new(keys, Arc::new(values))),
+    )]);
+    let (_, read) = decode(encode(std::slice::from_ref(&batch), TableCodec::Lz4).unwrap()).unwrap();
+    let mut start = 0;
+    for part in read {
+        assert!(part == batch.slice(start, part.num_rows()));
+        start += part.num_rows();
+    }
+    assert_eq!(start, 400_000);
+}
+
+#[test]
 fn what_would_not_come_back_is_refused() {
     let refused = |data_type: DataType| {
         let schema = Schema::new(vec![Field::new("c", data_type, true)]);
