@@ -8,7 +8,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, Type, ZstdLevel};
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use super::categories::{Collected, is_ours};
@@ -148,10 +148,19 @@ fn properties(
             properties = properties.set_column_dictionary_enabled(leaf.path().clone(), true);
         }
     }
-    for (field, column) in first.iter().flat_map(|batch| {
-        let schema = batch.schema_ref().fields().iter();
-        schema.zip(batch.columns())
-    }) {
+    if let Some(batch) = first {
+        properties = column_properties(properties, batch, options)?;
+    }
+    Ok(properties.build())
+}
+
+/// What a look at the first batch saves: dictionaries of unique texts, and codecs that find nothing.
+fn column_properties(
+    mut properties: WriterPropertiesBuilder,
+    batch: &RecordBatch,
+    options: &TableOptions,
+) -> Result<WriterPropertiesBuilder> {
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         let path = ColumnPath::new(vec![field.name().clone()]);
         if mostly_unique(column) {
             properties = properties.set_column_dictionary_enabled(path, false);
@@ -159,7 +168,7 @@ fn properties(
             properties = properties.set_column_compression(path, Compression::UNCOMPRESSED);
         }
     }
-    Ok(properties.build())
+    Ok(properties)
 }
 
 /// Whether a codec makes a column of numbers smaller; other columns are taken to shrink.
