@@ -1,0 +1,5 @@
+mod digests;
+mod effects;
+mod oracle;
+mod reads;
+mod robust;
