@@ -63,7 +63,10 @@ impl Blob {
 /// A blob of `kind` that holds `data`, as it was read from somewhere else.
 #[pyfunction]
 pub fn blob_of(kind: &str, data: &Bound<'_, PyAny>) -> PyResult<Blob> {
-    Ok(Blob::new(kind.parse().or_raise()?, Input::new(data)?.bytes().to_vec()))
+    Ok(Blob::new(
+        kind.parse().or_raise()?,
+        Input::new(data)?.bytes().to_vec(),
+    ))
 }
 
 fn compression(codec: &str, level: u8, threads: usize) -> PyResult<Compression> {
@@ -106,7 +109,11 @@ pub fn encode_array(
 pub fn array_spec(blob: &Blob) -> PyResult<(String, Vec<u64>, usize)> {
     let blob = blob.share()?;
     let reader = ArrayReader::new(&blob.bytes).or_raise()?;
-    Ok((reader.dtype().to_owned(), reader.shape().to_vec(), reader.itemsize()))
+    Ok((
+        reader.dtype().to_owned(),
+        reader.shape().to_vec(),
+        reader.itemsize(),
+    ))
 }
 
 /// The items of an array, in C order, into `out`.
@@ -114,7 +121,8 @@ pub fn array_spec(blob: &Blob) -> PyResult<(String, Vec<u64>, usize)> {
 pub fn decode_array(py: Python<'_>, blob: &Blob, out: &Bound<'_, PyAny>) -> PyResult<()> {
     let mut out = Output::new(out)?;
     let blob = blob.share()?;
-    py.detach(|| ArrayReader::new(&blob.bytes)?.decode_into(out.bytes())).or_raise()
+    py.detach(|| ArrayReader::new(&blob.bytes)?.decode_into(out.bytes()))
+        .or_raise()
 }
 
 /// An object from its pickle stream and its buffers, each with the size of its items.
@@ -154,7 +162,9 @@ pub fn encode_object(
 pub fn object_sections(blob: &Blob) -> PyResult<Vec<usize>> {
     let blob = blob.share()?;
     let reader = ObjectReader::new(&blob.bytes).or_raise()?;
-    Ok((0..reader.sections()).map(|number| reader.section_len(number)).collect())
+    Ok((0..reader.sections())
+        .map(|number| reader.section_len(number))
+        .collect())
 }
 
 /// One section of an object into `out`.
@@ -167,5 +177,6 @@ pub fn decode_section(
 ) -> PyResult<()> {
     let mut out = Output::new(out)?;
     let blob = blob.share()?;
-    py.detach(|| ObjectReader::new(&blob.bytes)?.decode_into(number, out.bytes())).or_raise()
+    py.detach(|| ObjectReader::new(&blob.bytes)?.decode_into(number, out.bytes()))
+        .or_raise()
 }

@@ -39,7 +39,9 @@ impl Output {
     pub fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let buffer = PyBuffer::<u8>::get(object)?;
         if buffer.readonly() || !buffer.is_c_contiguous() {
-            return Err(PyBufferError::new_err("the buffer is not writable and contiguous"));
+            return Err(PyBufferError::new_err(
+                "the buffer is not writable and contiguous",
+            ));
         }
         Ok(Self(buffer))
     }

@@ -163,9 +163,15 @@ impl Cache {
             ttl: ttl.map(seconds).transpose()?,
             elapsed: elapsed.map(seconds).transpose()?,
             manifest: key.manifest.clone(),
-            observed: observed.into_iter().map(input_of).collect::<PyResult<_>>()?,
+            observed: observed
+                .into_iter()
+                .map(input_of)
+                .collect::<PyResult<_>>()?,
             meta: parsed(meta)?,
-            blobs: blobs.iter().map(|blob| blob.take()).collect::<PyResult<_>>()?,
+            blobs: blobs
+                .iter()
+                .map(|blob| blob.take())
+                .collect::<PyResult<_>>()?,
         };
         drop(blobs);
         let stored = self.call(py, |core| core.store(draft))?;
@@ -229,7 +235,10 @@ impl Cache {
 
     /// The newest entry of this lineage, expired or not: what to compare with to explain a miss.
     fn previous(&self, py: Python<'_>, lineage: &str) -> PyResult<Option<Entry>> {
-        Ok(self.call(py, |core| core.previous(lineage))?.map(Box::new).map(Entry))
+        Ok(self
+            .call(py, |core| core.previous(lineage))?
+            .map(Box::new)
+            .map(Entry))
     }
 
     fn stats(&self, py: Python<'_>) -> PyResult<Stats> {
@@ -280,7 +289,11 @@ impl Cache {
 
     /// Writes what is pending and lets go of the directory.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let core = self.core.write().unwrap_or_else(PoisonError::into_inner).take();
+        let core = self
+            .core
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         py.detach(|| match core {
             Some(core) => core.flush(),
             None => Ok(()),
@@ -348,7 +361,11 @@ fn filter(
 /// The digest that the front end reports for an observed input; `None` when it knows none.
 fn ask(state: &Py<PyAny>, input: &Input) -> PyResult<Option<Digest>> {
     Python::attach(|py| {
-        let digest = (input.kind.as_str(), input.name.as_str(), input.digest.to_string());
+        let digest = (
+            input.kind.as_str(),
+            input.name.as_str(),
+            input.digest.to_string(),
+        );
         let answer: Option<String> = state.call1(py, digest)?.extract(py)?;
         answer.as_deref().map(crate::key::digest_of).transpose()
     })
@@ -363,6 +380,10 @@ fn max_age_of(age: Option<f64>) -> PyResult<MaxAge> {
 }
 
 fn seconds(value: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(value)
-        .map_err(|_| raised("CacheConfigError", &format!("{value} seconds is not a duration")))
+    Duration::try_from_secs_f64(value).map_err(|_| {
+        raised(
+            "CacheConfigError",
+            &format!("{value} seconds is not a duration"),
+        )
+    })
 }

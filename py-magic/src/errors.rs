@@ -8,7 +8,7 @@ pub fn exception(error: Error) -> PyErr {
     let class = match &error {
         Error::Config(_) => "CacheConfigError",
         Error::Storage { .. } | Error::Index { .. } => "CacheStorageError",
-        Error::Integrity { .. }  => "CacheIntegrityError",
+        Error::Integrity { .. } | Error::Gone { .. } => "CacheIntegrityError",
         Error::Version { .. } => "CacheVersionError",
         Error::Format(_) => "CacheValueError",
     };
