@@ -3,6 +3,7 @@
 //! It knows neither Python nor notebooks. `ARCHITECTURE.md` at the root of the repository tells how the parts
 //! fit together, `FORMAT.md` beside this crate what is written to disk.
 
+mod analysis;
 mod blob;
 mod cache;
 mod clock;
@@ -14,6 +15,9 @@ mod key;
 mod pool;
 mod store;
 
+pub use analysis::{
+    CellFacts, Effect, Literal, Magic, MagicKind, Uncacheable, analyse_python, python_source_digest,
+};
 pub use blob::{Blob, BlobKind};
 pub use cache::{
     BlobInfo, Cache, Draft, Entry, ListFilter, Lookup, MissReason, PathDigest, Stats, Stored,

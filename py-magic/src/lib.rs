@@ -1,6 +1,8 @@
 //! The Python face of cacheness: converts, releases the GIL, calls the core, converts. No policy is made here.
 
+mod analysis;
 mod arrow;
+mod audit;
 mod blob;
 mod buffer;
 mod cache;
@@ -14,7 +16,11 @@ mod table;
 #[pyo3::pymodule]
 mod _cacheness {
     #[pymodule_export]
+    use super::analysis::{CellFacts, analyse_python};
+    #[pymodule_export]
     use super::arrow::digest_table;
+    #[pymodule_export]
+    use super::audit::{start_audit, stop_audit};
     #[pymodule_export]
     use super::blob::{
         Blob, array_spec, blob_of, decode_array, decode_section, encode_array, encode_object,

@@ -54,7 +54,7 @@ pub fn digest_columns(reader: &mut dyn RecordBatchReader) -> Result<Vec<ColumnDi
 
 /// Bytes as they come, without marks: where one piece ends must not show.
 #[derive(Default)]
-struct Stream(xxhash3_128::Hasher);
+struct Stream(Box<xxhash3_128::Hasher>);
 
 impl Stream {
     fn feed(&mut self, bytes: &[u8]) {

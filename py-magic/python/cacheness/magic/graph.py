@@ -1,0 +1,244 @@
+"""The object graph of a cell: stored as one, so that identity survives.
+
+One pickle stream holds the graph. Large arrays and tables in it are leaves, each in its own format and each stored
+once. Three kinds of objects are not stored but referred to: the notebook's namespace, objects that were there
+before the cell ran (by the number that the walk over its inputs gave them), and leaves.
+"""
+
+from __future__ import annotations
+
+import io
+import linecache
+import pickle
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import cloudpickle
+
+from cacheness._cacheness import Blob, Walk, decode_section, encode_object, object_sections
+from cacheness.config import CompressionConfig
+from cacheness.errors import CacheError
+from cacheness.handlers.registry import ALL
+
+# Smaller arrays and tables travel inside the stream: a blob of its own would cost more than it brings. In bytes.
+_LEAF = 1 << 16
+_LARGE_BUFFER = 1 << 10
+_LEAF_HANDLERS = tuple(name for name in ALL if name != "object_pickle")
+
+
+class UnstorableError(CacheError):
+    """A value that cannot be stored, by the name of its variable."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"`{name}` cannot be stored: {why}")
+        self.name = name
+        self.why = why
+
+
+@dataclass
+class Graph:
+    """A graph as it will be stored: the stream's blob, then the leaves."""
+
+    blobs: list[Blob]
+    nbytes: int
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+def dump(payload: Any, namespace: dict[str, Any], inputs: Walk) -> Graph:
+    """The graph below `payload`.
+
+    Raises:
+        Exception: whatever pickling an object in it raises.
+    """
+    stream = io.BytesIO()
+    pickler = _Pickler(stream, namespace, inputs)
+    pickler.dump(payload)
+    data = stream.getvalue()
+    compression = CompressionConfig()
+    blob = encode_object(
+        data,
+        pickler.buffers,
+        codec=compression.pickle_compression_codec,
+        level=compression.pickle_compression_level,
+        threads=0,
+    )
+    nbytes = len(data) + sum(view.nbytes for view, _ in pickler.buffers) + pickler.leaf_bytes
+    return Graph([blob, *pickler.leaves], nbytes, pickler.sources)
+
+
+def load(blobs: Callable[[int], Blob], namespace: dict[str, Any], inputs: Walk) -> Any:
+    """The payload again, its references resolved against `namespace` and the walk `inputs`."""
+    stream, *buffers = _sections(blobs(0))
+    return _Unpickler(io.BytesIO(stream), buffers, blobs, namespace, inputs).load()
+
+
+def blame(bound: dict[str, Any], namespace: dict[str, Any], inputs: Walk) -> UnstorableError | None:
+    """Which of the variables cannot be stored on its own, and why."""
+    for name, value in bound.items():
+        try:
+            _Pickler(io.BytesIO(), namespace, inputs, dry=True).dump(value)
+        except Exception as error:
+            return UnstorableError(name, f"{type(error).__name__}: {error}")
+    return None
+
+
+def _sections(blob: Blob) -> list[bytearray]:
+    sections = [bytearray(length) for length in object_sections(blob)]
+    for index, section in enumerate(sections):
+        decode_section(blob, index, section)
+    return sections
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    def __init__(
+        self, stream: io.BytesIO, namespace: dict[str, Any], inputs: Walk, dry: bool = False
+    ) -> None:
+        self.buffers: list[tuple[memoryview, int]] = []
+        super().__init__(stream, protocol=5, buffer_callback=self._keep)
+        self.leaves: list[Blob] = []
+        self.leaf_bytes = 0
+        self.sources: dict[str, str] = {}
+        self._namespace = namespace
+        self._inputs = inputs
+        self._dry = dry
+        self._leaf_ids: dict[int, tuple[Any, ...]] = {}
+        self._kept_alive: list[Any] = []
+        # Functions share the notebook's globals instead of a copy of those that they name.
+        self.globals_ref[id(namespace)] = namespace
+
+    def dump(self, obj: Any) -> None:
+        pickle.Pickler.dump(self, obj)
+
+    def persistent_id(self, obj: Any) -> Any:
+        if obj is self._namespace:
+            return ("namespace",)
+        ordinal = self._inputs.ordinal(obj)
+        if ordinal is not None:
+            return ("existing", ordinal)
+        if type(obj).__module__.partition(".")[0] in ("numpy", "pandas", "polars"):
+            return self._leaf(obj)
+        return None
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, io.IOBase) and not isinstance(obj, (io.BytesIO, io.StringIO)):
+            # cloudpickle would store the content of a file that is open for reading.
+            raise pickle.PicklingError(f"an open file ({getattr(obj, 'name', '?')})")
+        if isinstance(obj, types.FunctionType) and obj.__globals__ is self._namespace:
+            self._keep_source(obj.__code__)
+            return self._without_globals(super().reducer_override(obj))
+        view = self._view_of_base(obj)
+        return super().reducer_override(obj) if view is None else view
+
+    def _without_globals(self, reduced: Any) -> Any:
+        if not isinstance(reduced, tuple) or len(reduced) < 3:
+            return reduced
+        state, slots = reduced[2]
+        return (*reduced[:2], (state, {**slots, "__globals__": {}}), *reduced[3:])
+
+    def _keep_source(self, code: types.CodeType) -> None:
+        """The text of the cell that defined a function, for tracebacks and `inspect` in another kernel."""
+        lines = linecache.cache.get(code.co_filename)
+        if lines is not None and len(lines) > 2:
+            self.sources[code.co_filename] = "".join(lines[2])
+
+    def _view_of_base(self, obj: Any) -> Any:
+        """A view of an array that is stored or was there before stays a view of it."""
+        kind = type(obj)
+        if (kind.__module__, kind.__name__) != ("numpy", "ndarray") or obj.dtype.hasobject:
+            return None
+        base = obj.base
+        while base is not None and type(base) is kind and base.base is not None:
+            base = base.base
+        if type(base) is not kind or not base.flags.c_contiguous:
+            return None
+        known = id(base) in self._leaf_ids or self._inputs.ordinal(base) is not None
+        if not known:
+            return None
+        offset = obj.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+        return _view, (base, obj.dtype, obj.shape, offset, obj.strides)
+
+    def _leaf(self, obj: Any) -> Any:
+        known = self._leaf_ids.get(id(obj))
+        if known is not None:
+            return known
+        nbytes = _nbytes(obj)
+        if nbytes < _LEAF or self._view_of_base(obj) is not None:
+            return None
+        for name in _LEAF_HANDLERS:
+            encoded = ALL[name].encode(obj, CompressionConfig()) if not self._dry else None
+            if encoded is not None:
+                self.leaves.append(encoded.blob)
+                self.leaf_bytes += nbytes
+                self._kept_alive.append(obj)
+                reference = ("leaf", len(self.leaves), name, encoded.meta)
+                self._leaf_ids[id(obj)] = reference
+                return reference
+        return None
+
+    def _keep(self, buffer: pickle.PickleBuffer) -> bool:
+        """False takes the buffer out of the stream."""
+        try:
+            raw = buffer.raw()
+        except BufferError:
+            return True
+        if raw.nbytes < _LARGE_BUFFER:
+            return True
+        self.buffers.append((raw, memoryview(buffer).itemsize))
+        return False
+
+
+def _nbytes(obj: Any) -> int:
+    """The size of an array or a table in bytes; 0 for anything else."""
+    name = type(obj).__name__
+    if name == "ndarray":
+        return int(obj.nbytes)
+    if name in ("DataFrame", "Series"):
+        if hasattr(obj, "estimated_size"):
+            return int(obj.estimated_size())
+        usage = obj.memory_usage(index=False, deep=False)
+        return int(usage.sum() if hasattr(usage, "sum") else usage)
+    return 0
+
+
+def _view(base: Any, dtype: Any, shape: Any, offset: int, strides: Any) -> Any:
+    import numpy as np
+
+    return np.ndarray(shape, dtype, buffer=base, offset=offset, strides=strides)
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(
+        self,
+        stream: io.BytesIO,
+        buffers: list[bytearray],
+        blobs: Callable[[int], Blob],
+        namespace: dict[str, Any],
+        inputs: Walk,
+    ) -> None:
+        super().__init__(stream, buffers=buffers)
+        self._blobs = blobs
+        self._namespace = namespace
+        self._inputs = inputs
+        self._leaves: dict[int, Any] = {}
+
+    def persistent_load(self, reference: Any) -> Any:
+        kind = reference[0]
+        if kind == "namespace":
+            return self._namespace
+        if kind == "existing":
+            found = self._inputs.object(reference[1])
+            if found is None:
+                raise pickle.UnpicklingError("the entry refers to an object that is not there")
+            return found
+        _, ordinal, handler, meta = reference
+        if ordinal not in self._leaves:
+            self._leaves[ordinal] = ALL[handler].decode(meta, self._blobs(ordinal))
+        return self._leaves[ordinal]
+
+
+def remember_sources(sources: dict[str, str]) -> None:
+    """Makes the text of restored functions known to tracebacks and `inspect`."""
+    for name, text in sources.items():
+        linecache.cache.setdefault(name, (len(text), None, text.splitlines(keepends=True), name))

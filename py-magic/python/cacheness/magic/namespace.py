@@ -1,0 +1,228 @@
+"""What a cell did to the namespace and to the objects in it, and how to do it again.
+
+New values are bound by name. Objects that were there before and changed get their new content in place, so that
+every other reference to them sees it, as it would have after a run.
+"""
+
+from __future__ import annotations
+
+import collections
+import random
+import types
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+# Names that IPython keeps for itself.
+_OWN = frozenset("In Out get_ipython exit quit open display _ __ ___ _i _ii _iii _ih _oh _dh".split())
+_MISSING = object()
+
+
+class UnrestorableChange(Exception):
+    """A change that could not be made again: the cell cannot be cached."""
+
+
+def is_own_name(name: str) -> bool:
+    """Whether IPython manages the name: histories, prompts, the last results."""
+    return name in _OWN or (name.startswith("_") and name.lstrip("_i").isdigit())
+
+
+def snapshot(namespace: dict[str, Any]) -> dict[str, Any]:
+    """The names and what they are bound to now."""
+    return {name: value for name, value in namespace.items() if not is_own_name(name)}
+
+
+@dataclass
+class Difference:
+    """The names that a cell bound to something else, and those that it deleted."""
+
+    bound: dict[str, Any] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+
+
+def difference(before: dict[str, Any], namespace: dict[str, Any]) -> Difference:
+    """Compares by identity: what was changed in place is another matter."""
+    after = snapshot(namespace)
+    bound = {
+        name: value for name, value in after.items() if before.get(name, _MISSING) is not value
+    }
+    return Difference(bound, [name for name in before if name not in after])
+
+
+def apply(namespace: dict[str, Any], made: Difference) -> None:
+    """Binds and deletes names as the cell did."""
+    for name in made.deleted:
+        namespace.pop(name, None)
+    namespace.update(made.bound)
+
+
+# --- content in place ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Content:
+    """What an object holds now, in a form that `restore` can put into an equal one.
+
+    Attributes:
+        family: which of the families below knows how.
+        value: a shallow copy; what it refers to is shared with the object.
+        attributes: the instance's own attributes, for objects that have some.
+    """
+
+    family: str
+    value: Any
+    attributes: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class _Family:
+    takes: Callable[[Any], bool]
+    read: Callable[[Any], Any]
+    write: Callable[[Any, Any], None]
+
+
+def content(obj: Any) -> Content:
+    """The content of a mutable object.
+
+    Raises:
+        UnrestorableChange: nothing is known of how to change such an object in place.
+    """
+    for name, family in _FAMILIES.items():
+        if family.takes(obj):
+            return Content(name, family.read(obj), _extra_attributes(obj))
+    raise UnrestorableChange(f"a {type(obj).__qualname__} was changed in place")
+
+
+def restore(obj: Any, stored: Content) -> None:
+    """Makes `obj` hold `stored`."""
+    _FAMILIES[stored.family].write(obj, stored.value)
+    if stored.attributes is not None:
+        vars(obj).clear()
+        vars(obj).update(stored.attributes)
+
+
+def _extra_attributes(obj: Any) -> dict[str, Any] | None:
+    """Attributes of instances of subclasses of the built-in containers."""
+    if isinstance(obj, (list, dict, set, bytearray, collections.deque)) and hasattr(obj, "__dict__"):
+        return dict(vars(obj))
+    return None
+
+
+def _write_list(obj: Any, value: Any) -> None:
+    obj[:] = value
+
+
+def _write_by_clearing(add: str) -> Callable[[Any, Any], None]:
+    def write(obj: Any, value: Any) -> None:
+        obj.clear()
+        getattr(obj, add)(value)
+
+    return write
+
+
+def _write_array(obj: Any, value: Any) -> None:
+    import numpy as np
+
+    if obj.shape != value.shape or obj.dtype != value.dtype:
+        raise UnrestorableChange("an array was resized or retyped in place")
+    np.copyto(obj, value)
+
+
+def _write_pandas(obj: Any, value: Any) -> None:
+    # What pandas itself does for `inplace=True`.
+    obj._update_inplace(value)
+    obj.attrs = value.attrs
+
+
+def _instance_state(obj: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    slots = {
+        name: getattr(obj, name)
+        for name in _slot_names(type(obj))
+        if name not in ("__dict__", "__weakref__") and hasattr(obj, name)
+    }
+    return dict(getattr(obj, "__dict__", {})), slots
+
+
+def _write_instance(obj: Any, value: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    attributes, slots = value
+    if hasattr(obj, "__dict__"):
+        vars(obj).clear()
+        vars(obj).update(attributes)
+    for name in _slot_names(type(obj)):
+        if name in slots:
+            object.__setattr__(obj, name, slots[name])
+        elif hasattr(obj, name) and name not in ("__dict__", "__weakref__"):
+            object.__delattr__(obj, name)
+
+
+def _slot_names(kind: type) -> Iterable[str]:
+    for base in kind.__mro__:
+        slots = base.__dict__.get("__slots__", ())
+        yield from (slots,) if isinstance(slots, str) else slots
+
+
+def _is_plain_instance(obj: Any) -> bool:
+    """Whether attributes are all there is: no state kept in C below them."""
+    kind = type(obj)
+    if isinstance(obj, (type, types.ModuleType, types.FunctionType)):
+        return False
+    layout = [base for base in kind.__mro__ if not base.__flags__ & _HEAP_TYPE]
+    return layout == [object] or all(base.__dictoffset__ == 0 for base in layout) and (
+        layout[0].__basicsize__ == object.__basicsize__
+    )
+
+
+_HEAP_TYPE = 1 << 9
+
+
+def _named(*names: str) -> Callable[[Any], bool]:
+    wanted = {tuple(name.split(".")) for name in names}
+
+    def takes(obj: Any) -> bool:
+        kind = type(obj)
+        return (kind.__module__.partition(".")[0], kind.__name__) in wanted
+
+    return takes
+
+
+_FAMILIES: dict[str, _Family] = {
+    "list": _Family(lambda obj: isinstance(obj, list), list, _write_list),
+    "dict": _Family(lambda obj: isinstance(obj, dict), dict, _write_by_clearing("update")),
+    "set": _Family(lambda obj: isinstance(obj, set), set, _write_by_clearing("update")),
+    "bytearray": _Family(lambda obj: isinstance(obj, bytearray), bytes, _write_list),
+    "deque": _Family(
+        lambda obj: isinstance(obj, collections.deque), list, _write_by_clearing("extend")
+    ),
+    "cell": _Family(
+        lambda obj: isinstance(obj, types.CellType),
+        lambda obj: obj.cell_contents,
+        lambda obj, value: setattr(obj, "cell_contents", value),
+    ),
+    "array": _Family(_named("numpy.ndarray"), lambda obj: obj.copy(order="K"), _write_array),
+    "frame": _Family(
+        _named("pandas.DataFrame", "pandas.Series"),
+        lambda obj: obj.copy(deep=False),
+        _write_pandas,
+    ),
+    "polars frame": _Family(
+        _named("polars.DataFrame"),
+        lambda obj: obj.clone(),
+        lambda obj, value: setattr(obj, "_df", value._df),
+    ),
+    "generator": _Family(
+        _named("numpy.Generator"),
+        lambda obj: obj.bit_generator.state,
+        lambda obj, value: setattr(obj.bit_generator, "state", value),
+    ),
+    "random state": _Family(
+        _named("numpy.RandomState"),
+        lambda obj: obj.get_state(legacy=False),
+        lambda obj, value: obj.set_state(value),
+    ),
+    "random": _Family(
+        lambda obj: type(obj) is random.Random,
+        lambda obj: obj.getstate(),
+        lambda obj, value: obj.setstate(value),
+    ),
+    "instance": _Family(_is_plain_instance, _instance_state, _write_instance),
+}

@@ -1,0 +1,303 @@
+"""From what a cell reads to the inputs of its key."""
+
+from __future__ import annotations
+
+import builtins
+import importlib.util
+import json
+import os
+import sys
+import types
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cacheness._cacheness import Cache, CellFacts, Key, Walk, analyse_python, digest_bytes, make_key
+from cacheness.errors import UnstableValueError
+from cacheness.fingerprint import (
+    Decomposer,
+    Extent,
+    code_origin,
+    is_installed_file,
+    package_version,
+)
+from cacheness.magic.describe import describe
+from cacheness.magic.namespace import is_own_name
+from cacheness.magic.options import Options
+
+PlainInput = tuple[str, str, str, str | None]
+
+# Magics whose line or body is code of the cell.
+_CODE_MAGICS = frozenset("time timeit prun capture memit mprun lprun".split())
+# Magics that change the kernel itself, which restoring could not do again.
+_KERNEL_MAGICS = frozenset(
+    "alias autoreload cacheness conda config gui load_ext matplotlib pip pylab reload_ext reset run"
+    " store unload_ext xdel cd pushd popd bookmark debug pdb edit".split()
+)
+_HISTORIES = frozenset("In Out _ih _oh _dh".split())
+
+
+class UncacheableError(Exception):
+    """The cell cannot be cached, for a reason that the person should know."""
+
+
+@dataclass
+class Resolved:
+    """The inputs of a cell as they are now.
+
+    Attributes:
+        key: names the computation.
+        walk: went over the variables; numbers the mutable objects below them.
+        roots: the variables, in the order of the walk.
+    """
+
+    key: Key
+    walk: Walk
+    roots: dict[str, Any]
+    facts: CellFacts
+    inputs: list[PlainInput] = field(default_factory=list)
+
+
+def analyse(source: str, transform: Any) -> list[CellFacts]:
+    """The facts of a cell and of the code that its magics hold.
+
+    Raises:
+        UncacheableError: the cell does something that cannot be followed.
+    """
+    facts = analyse_python(source)
+    if isinstance(facts, str):
+        raise UncacheableError(facts)
+    found = [facts]
+    for kind, name, line, body, at in facts.magics:
+        if name in _KERNEL_MAGICS:
+            raise UncacheableError(f"`%{name}` (line {at}) changes the kernel")
+        if name in _CODE_MAGICS:
+            code = body if kind == "cell" else line
+            if kind == "cell" and line.strip() and name != "capture":
+                found += analyse(transform(_without_flags(line)), transform)
+            found += analyse(transform(_without_flags(code) if kind == "line" else code), transform)
+    return found
+
+
+def _without_flags(line: str) -> str:
+    """The statement of `%timeit -n 3 statement`."""
+    words = line.split(" ")
+    while words and words[0].startswith("-"):
+        flag = words.pop(0)
+        if len(flag) == 2 and words and flag[1] in "nrtlTDs":
+            words.pop(0)
+    return " ".join(words)
+
+
+def resolve(
+    facts: list[CellFacts],
+    namespace: dict[str, Any],
+    options: Options,
+    cache: Cache,
+    extra: Iterable[PlainInput] = (),
+) -> Resolved:
+    """The key of a cell, from what it reads now.
+
+    Raises:
+        UncacheableError: it reads something without stable content, or in a way that cannot be followed.
+    """
+    _refuse_dynamic(facts, namespace)
+    names = _live_names(facts, namespace)
+    decomposer = Decomposer(namespace)
+    walk = Walk(decomposer)
+    roots: dict[str, Any] = {}
+    inputs: list[PlainInput] = [("source", "cell", _source_digest(facts), None)]
+    pending = names
+    while pending:
+        for name in sorted(pending):
+            roots[name] = namespace[name]
+            inputs.append(_variable(walk, name, namespace[name]))
+        wanted = {name for name in decomposer.wanted if not is_own_name(name)}
+        pending = wanted - roots.keys()
+    shared = _sharing(walk, decomposer.extents)
+    if shared is not None:
+        inputs.append(("state", "shared memory between variables", shared, None))
+    inputs += _files(facts, options, cache)
+    inputs += _local_modules(facts, cache)
+    inputs += [
+        ("environment", name, digest_bytes(os.environ.get(name, "\0unset").encode()), None)
+        for name in sorted(options.env)
+    ]
+    inputs += _versions(facts, roots)
+    if options.version is not None:
+        inputs.append(("option", "version", _text_digest(options.version), json.dumps(options.version)))
+    inputs += extra
+    return Resolved(make_key("cell", inputs), walk, roots, facts[0], inputs)
+
+
+def walk_again(resolved: Resolved, namespace: dict[str, Any]) -> Walk:
+    """The same objects, as they are after the run, including those that left the graph."""
+    walk = Walk(Decomposer(namespace))
+    for value in resolved.roots.values():
+        walk.add(value)
+    for ordinal in range(len(resolved.walk)):
+        obj = resolved.walk.object(ordinal)
+        if walk.ordinal(obj) is None:
+            walk.add(obj)
+    return walk
+
+
+def _refuse_dynamic(facts: list[CellFacts], namespace: dict[str, Any]) -> None:
+    for fact in facts:
+        for what, line in fact.dynamic:
+            raise UncacheableError(f"{what} (line {line}) hides what the cell reads")
+        for name in sorted(fact.assumes):
+            if name in namespace and not is_own_name(name):
+                raise UncacheableError(f"the builtin `{name}` is redefined")
+        for name in sorted(fact.reads & _HISTORIES):
+            raise UncacheableError(f"it reads IPython's history `{name}`")
+
+
+def _live_names(facts: list[CellFacts], namespace: dict[str, Any]) -> set[str]:
+    reads: set[str] = set()
+    for fact in facts:
+        reads |= fact.reads
+        for _kind, name, line, body, _at in fact.magics:
+            if name not in _CODE_MAGICS:
+                # Any word of a shell line or of another magic may be expanded from the namespace.
+                reads |= _words(line) | _words(body or "")
+    return {name for name in reads if name in namespace and not _is_shell_name(name, namespace)}
+
+
+def _is_shell_name(name: str, namespace: dict[str, Any]) -> bool:
+    """Names that IPython provides. The results `_`, `_3` are values like others."""
+    if name in ("get_ipython", "exit", "quit", "open", "display"):
+        value = namespace[name]
+        module = getattr(value, "__module__", None) or type(value).__module__
+        return module.partition(".")[0] in ("IPython", "ipykernel", "_io", "io")
+    return name in _HISTORIES or hasattr(builtins, name) and getattr(builtins, name) is namespace[name]
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in _split_words(text) if word.isidentifier()}
+
+
+def _split_words(text: str) -> list[str]:
+    return "".join(char if char.isalnum() or char == "_" else " " for char in text).split()
+
+
+def _source_digest(facts: list[CellFacts]) -> str:
+    if len(facts) == 1 and not facts[0].quiet:
+        return facts[0].source
+    parts = ":".join(f"{fact.source}{'quiet' * fact.quiet}" for fact in facts)
+    return _text_digest(parts)
+
+
+def _text_digest(text: str) -> str:
+    return digest_bytes(text.encode("utf-8", "surrogatepass"))
+
+
+def _variable(walk: Walk, name: str, value: Any) -> PlainInput:
+    try:
+        digest, parts = walk.add(value)
+    except UnstableValueError as error:
+        raise UncacheableError(f"`{name}{error.path}`: {error.why}") from None
+    kind = "variable"
+    if isinstance(value, types.ModuleType):
+        kind = "module"
+    elif isinstance(value, (types.FunctionType, type)):
+        kind = "function"
+    return kind, name, digest, json.dumps(describe(value, parts))
+
+
+def _sharing(walk: Walk, extents: list[Extent]) -> str | None:
+    """A digest of which objects the variables share, and of which arrays overlap in memory."""
+    aliases = walk.aliases()
+    overlaps = []
+    reached: Extent | None = None
+    for extent in sorted(extents, key=lambda extent: (extent.start, -extent.end)):
+        if reached is not None and extent.start < reached.end and extent.array is not reached.array:
+            pair = (walk.ordinal(reached.array), walk.ordinal(extent.array))
+            overlaps.append((*pair, extent.start - reached.start, extent.array.strides))
+        if reached is None or extent.end > reached.end:
+            reached = extent
+    if aliases is None and not overlaps:
+        return None
+    return _text_digest(f"{aliases}{overlaps}")
+
+
+def _files(facts: list[CellFacts], options: Options, cache: Cache) -> list[PlainInput]:
+    """Declared inputs, whatever they are, and path literals that name a file."""
+    declared = list(dict.fromkeys(options.inputs))
+    literal = {
+        text
+        for fact in facts
+        for text, _line in fact.literals
+        if text not in declared and os.path.isfile(text)
+    }
+    found: list[PlainInput] = []
+    paths = [*declared, *sorted(literal)]
+    for path, (kind, digest) in zip(paths, cache.digest_paths(paths), strict=True):
+        found.append((kind, path, digest, None))
+    return found
+
+
+def _local_modules(facts: list[CellFacts], cache: Cache) -> list[PlainInput]:
+    """The files of local modules that the cell imports, and of those that they import."""
+    files: dict[str, str] = {}
+    pending = [name for fact in facts for name in (*fact.imports, *fact.members)]
+    seen: set[str] = set()
+    while pending:
+        name = pending.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        file = _local_file(name)
+        if file is None:
+            continue
+        files[name] = file
+        with open(file, encoding="utf-8", errors="replace") as source:
+            inner = analyse_python(source.read())
+        if not isinstance(inner, str):
+            package = name if os.path.basename(file) == "__init__.py" else name.rpartition(".")[0]
+            for imported in (*inner.imports, *inner.members):
+                pending += [imported, f"{package}.{imported}" if package else imported]
+    names = sorted(files)
+    digests = cache.digest_paths([files[name] for name in names])
+    return [("module", name, digest, None) for name, (_, digest) in zip(names, digests, strict=True)]
+
+
+def _local_file(name: str) -> str | None:
+    """The source file of a module of the person's own, found without importing it."""
+    top, _, rest = name.partition(".")
+    if top in sys.stdlib_module_names:
+        return None
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if spec is None or spec.origin is None or is_installed_file(spec.origin):
+        return None
+    if not rest:
+        return spec.origin if spec.origin and spec.origin.endswith(".py") else None
+    for folder in spec.submodule_search_locations or ():
+        stem = os.path.join(folder, *rest.split("."))
+        for file in (f"{stem}.py", os.path.join(stem, "__init__.py")):
+            if os.path.isfile(file):
+                return file
+    return None
+
+
+def _versions(facts: list[CellFacts], roots: dict[str, Any]) -> list[PlainInput]:
+    modules = {name.partition(".")[0] for fact in facts for name in fact.imports}
+    for value in roots.values():
+        home = value if isinstance(value, types.ModuleType) else type(value)
+        module = getattr(home, "__module__", None) or getattr(home, "__name__", "")
+        modules.add(module.partition(".")[0])
+    found = [_version("Python", f"{sys.version_info.major}.{sys.version_info.minor}")]
+    for module in sorted(modules - {"builtins", "__main__", "cacheness", ""}):
+        if module in sys.stdlib_module_names or code_origin(module) is None and module in sys.modules:
+            continue
+        version = package_version(module)
+        if version is not None:
+            found.append(_version(module, version))
+    return found
+
+
+def _version(name: str, version: str) -> PlainInput:
+    return "version", name, _text_digest(version), json.dumps(version)
