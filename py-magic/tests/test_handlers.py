@@ -77,8 +77,6 @@ def test_plain_dtypes_are_frames(dtype):
         np.zeros(3, np.dtype("f8", metadata={"unit": "m"})),
         np.array(["short", "a much longer text"], np.dtypes.StringDType()),
         np.zeros((1,) * 20),
-        np.array(5),
-        np.zeros((0, 3)),
         np.zeros(2, "U10000"),
     ],
     ids=lambda array: str(array.dtype)[:40] + str(array.ndim),
@@ -269,7 +267,8 @@ def assert_same_frame(a, b):
             assert b.iloc[:, at].to_numpy(copy=False).dtype == dtype
             if dtype == object:
                 assert list(map(type, a.iloc[:, at])) == list(map(type, b.iloc[:, at]))
-    if len(b) and b.shape[1] and b.columns.is_unique:
+    sparse = any(str(dtype).startswith("Sparse") for dtype in b.dtypes)
+    if len(b) and b.shape[1] and b.columns.is_unique and not sparse:
         b.loc[b.index[0], b.columns[0]] = b.iloc[0, 0]  # writable
 
 
@@ -317,7 +316,7 @@ def test_polars():
         "no rows": pl.DataFrame({"a": pl.Series([], dtype=pl.Int8)}),
     }
     for name, frame in cases.items():
-        encoded, again = there_and_back(frame)
+        _encoded, again = there_and_back(frame)
         assert again.schema == frame.schema and again.equals(frame, null_equal=True), name
         for series in frame.iter_columns():
             restored = there_and_back(series)[1]

@@ -212,7 +212,7 @@ class UnifiedCache:
             "hit_rate": stats.hits / asked if asked else 0.0,
             "elapsed_saved": stats.elapsed_saved,
             "backend_type": self.actual_backend,
-            "cache_dir": self._core.directory,
+            "cache_dir": str(self._core.directory),
         }
 
     def cached(self, **options: Any) -> Callable[[F], F]:

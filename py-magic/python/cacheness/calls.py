@@ -229,7 +229,7 @@ class CachedFunction:
             ttl_hours=None if seconds is None else seconds / 3600.0,
             key_prefix=self.options.key_prefix,
             version=self.options.version,
-            cache_dir=cache.core.directory,
+            cache_dir=str(cache.core.directory),
             backend_type=cache.actual_backend,
         )
 

@@ -153,10 +153,17 @@ class _Writer:
             return f"path:pure:{_class_name(kind)}:{escape(str(obj))}"
         numpy = sys.modules.get("numpy")
         if numpy is not None and kind is numpy.ndarray:
-            digest = self.fingerprint(obj)
-            shape, dtype = obj.shape, escape(str(obj.dtype))  # type: ignore[attr-defined]
-            return f"array:{shape}:{dtype}:{_short(digest)}"
+            return self.array(numpy, obj)
         return None
+
+    def array(self, numpy: Any, obj: Any) -> str:
+        """By shape, dtype and items; how they lie in memory does not matter."""
+        if obj.dtype.kind in "biufcmMSU" and not obj.dtype.metadata:
+            raw = numpy.ascontiguousarray(obj).reshape(-1).view(numpy.uint8)
+            digest = _digest(raw)
+        else:
+            digest = self.fingerprint(obj)
+        return f"array:{obj.shape}:{escape(str(obj.dtype))}:{_short(digest)}"
 
     def moment(self, obj: datetime.datetime | datetime.time, head: str) -> str:
         text = f"{head}:{escape(obj.replace(tzinfo=None).isoformat())}"
@@ -210,7 +217,7 @@ class _Writer:
     def write_tuple(self, obj: tuple[object, ...], depth: int) -> str:
         inner = ",".join(self.items(obj, depth))
         if len(obj) > self.config.max_tuple_recursive_length:
-            return f"hashed:tuple:{_short(_digest(inner))}"
+            return f"hashed:tuple:{_short(_digest(inner.encode('utf-8', 'surrogatepass')))}"
         return f"tuple:[{inner}]"
 
     def write_set(self, obj: set[object] | frozenset[object], depth: int) -> str:
@@ -277,10 +284,10 @@ class _Writer:
         )
 
 
-def _digest(text: str) -> str:
+def _digest(data: Any) -> str:
     from cacheness._cacheness import digest_bytes
 
-    return digest_bytes(text.encode("utf-8", "surrogatepass"))
+    return digest_bytes(data)
 
 
 def _short(digest: str) -> str:
@@ -323,9 +330,7 @@ def _bytes(obj: Any) -> str:
     head = type(obj).__name__
     if len(obj) <= _LONG_BYTES:
         return f"{head}:{obj.hex()}"
-    from cacheness._cacheness import digest_bytes
-
-    return f"hashed:{head}:{len(obj)}:{_short(digest_bytes(obj))}"
+    return f"hashed:{head}:{len(obj)}:{_short(_digest(obj))}"
 
 
 def _is_member(obj: enum.Enum) -> bool:

@@ -18,8 +18,8 @@ _PLAIN_KINDS: Final = frozenset("biufcmMSUV")
 
 
 class ArrayHandler:
-    """Plain arrays of fixed-size items. Subclasses, object arrays, 0-d arrays and exotic dtypes
-    are left to pickle."""
+    """Plain arrays of fixed-size items. Subclasses, object arrays and exotic dtypes are left
+    to pickle."""
 
     name = "numpy_arrays"
 
@@ -28,7 +28,7 @@ class ArrayHandler:
         if numpy is None or type(value) is not numpy.ndarray:
             return None
         array: np.ndarray[Any, Any] = value  # type: ignore[assignment]
-        if not 1 <= array.ndim <= MOST_DIMENSIONS or array.size == 0:
+        if array.ndim > MOST_DIMENSIONS:
             return None
         dtype = _description(array.dtype)
         if dtype is None:
@@ -41,7 +41,7 @@ class ArrayHandler:
             blob = encode_array(
                 raw,
                 dtype=dtype,
-                shape=array.shape,
+                shape=array.shape or (1,),
                 itemsize=array.dtype.itemsize,
                 codec=compression.blosc2_array_codec,
                 level=compression.blosc2_array_level,
@@ -49,7 +49,7 @@ class ArrayHandler:
             )
         except CacheValueError:  # more than the format holds; pickle holds it
             return None
-        return Encoded(self.name, "array", {"order": order}, blob)
+        return Encoded(self.name, "array", {"order": order, "ndim": array.ndim}, blob)
 
     def decode(self, meta: dict[str, Any], blob: Blob) -> Any:
         import numpy as np
@@ -58,7 +58,7 @@ class ArrayHandler:
         dtype = np.dtype(ast.literal_eval(text) if text.startswith("[") else text)
         if dtype.itemsize != itemsize or dtype.hasobject:
             raise CacheIntegrityError(f"its dtype {text} does not have {itemsize} bytes an item")
-        array = np.empty(shape, dtype)
+        array = np.empty(shape if meta["ndim"] else (), dtype)
         out: Any = array.reshape(-1).view(np.uint8)
         decode_array(blob, out)
         return array.T if meta.get("order") == "F" else array
@@ -72,8 +72,8 @@ def _description(dtype: "np.dtype[Any]") -> str | None:
         return None
     if dtype.names is None:
         return dtype.str if type(dtype) is type(np.dtype(dtype.str)) else None
-    text = repr(dtype.descr)
     try:
+        text = repr(dtype.descr)
         again = np.dtype(ast.literal_eval(text))
     except (TypeError, ValueError, SyntaxError):
         return None

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from cacheness._cacheness import Blob, decode_table, encode_table
 from cacheness.config import CompressionConfig
+from cacheness.errors import CacheValueError
 from cacheness.handlers.base import Encoded
 
 _NUMPY_DTYPES: Final = frozenset(
@@ -78,12 +79,12 @@ def _encode_frame(pandas: Any, frame: Any, compression: CompressionConfig) -> Bl
     except ImportError:
         return None
     try:
+        if not _comes_back(pa, frame.iloc[:1]):
+            return None
         table = pa.Table.from_pandas(frame)
-    except (pa.ArrowException, ValueError, TypeError):
+        return encode_table(table, codec=compression.parquet_compression)
+    except (pa.ArrowException, CacheValueError, ValueError, TypeError):
         return None
-    if not _same_shape(frame, table):
-        return None
-    return encode_table(table, codec=compression.parquet_compression)
 
 
 def _exact(pandas: Any, frame: Any) -> bool:
@@ -164,20 +165,21 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _same_shape(frame: Any, table: Any) -> bool:
+def _comes_back(pa: Any, head: Any) -> bool:
     """Whether the first row, taken there and back, has the dtypes, names and time zones it had:
     asked of the libraries that are installed, since their versions differ in this."""
-    again = _to_frame(table.slice(0, 1))
-    head = frame.iloc[:1]
-    if list(again.dtypes) != list(head.dtypes) or not _same_index(again.columns, head.columns):
-        return False
-    zones = [
-        (type(dtype.tz), str(dtype.tz)) if hasattr(dtype, "tz") else None
-        for some in (again, head)
-        for dtype in some.dtypes
-    ]
-    half = len(zones) // 2
-    return zones[:half] == zones[half:] and (_same_index(again.index, head.index))
+    again = _to_frame(pa.Table.from_pandas(head))
+    return (
+        list(map(_zoned, again.dtypes)) == list(map(_zoned, head.dtypes))
+        and _same_index(again.columns, head.columns)
+        and _same_index(again.index, head.index)
+    )
+
+
+def _zoned(dtype: Any) -> tuple[Any, ...]:
+    """A dtype with the kind of its time zone, of which there are several for one name."""
+    zone = getattr(dtype, "tz", None)
+    return dtype, type(zone), str(zone)
 
 
 def _same_index(a: Any, b: Any) -> bool:
@@ -187,8 +189,7 @@ def _same_index(a: Any, b: Any) -> bool:
         return all(
             _same_index(a.get_level_values(at), b.get_level_values(at)) for at in range(a.nlevels)
         )
-    zone = [(type(getattr(some, "tz", None)), str(getattr(some, "tz", None))) for some in (a, b)]
-    return bool(a.dtype == b.dtype and a.equals(b) and zone[0] == zone[1])
+    return bool(_zoned(a.dtype) == _zoned(b.dtype) and a.equals(b))
 
 
 def _read_arrow(blob: Blob) -> Any:
