@@ -1,4 +1,4 @@
-"""The flights notebook, executed for real on two months with small models: cold, again, after an edit.
+"""The flights notebook executed for real, on two months: cold, again, after an edit.
 
 `make demo` does the same in full.
 """
@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "notebooks"))
 
-from demo import NOTEBOOK, WIDER_WINDOW, check_affected, check_restored  # noqa: E402
+from demo import NOTEBOOK, QUICK, WIDER_WINDOW, check_affected, check_restored  # noqa: E402
 from execution import CellRun, execute, read, with_edit, with_parameters  # noqa: E402
 
 
@@ -32,7 +32,7 @@ class Executed:
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory: pytest.TempPathFactory) -> Executed:
     """Two executions in two kernels that share nothing but the folder of entries."""
-    notebook = with_parameters(read(NOTEBOOK), LAST_MONTH=2, TREES=6)
+    notebook = with_parameters(read(NOTEBOOK), **QUICK)
     state = tmp_path_factory.mktemp("state")
     first = execute(notebook, folder=NOTEBOOK.parent, state=state)
     second = execute(notebook, folder=NOTEBOOK.parent, state=state)
