@@ -232,7 +232,7 @@ impl Walker {
             return false;
         };
         let last = name.rsplit('.').next().unwrap_or_default();
-        TRANSPARENT.binary_search(&last).is_ok() && self.usual(&name)
+        TRANSPARENT.contains(&last) && self.usual(&name)
     }
 }
 

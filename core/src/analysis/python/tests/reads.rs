@@ -288,6 +288,8 @@ fn inner_scopes() {
         ),
         ("async def f():\n    await g()", "g", "f"),
         ("def f[T: B](x: T) -> T: return T", "B", "f"),
+        ("def f():\n    class C:\n        x: T = 1", "T", "f"),
+        ("def f():\n    o.a: T = 1", "o", "f"),
         ("class C: pass", "", "C"),
         ("class C(B, metaclass=M): x = y", "B M y", "C"),
         ("class C:\n    x = 1\n    y = x + z", "z", "C"),
