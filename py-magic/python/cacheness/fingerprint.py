@@ -1,7 +1,7 @@
 """Fingerprints of live values: what `Walk` cannot read by itself is taken apart here.
 
-`Decomposer` turns a value into a tag and plainer parts. It is by content, never by identity or lineage, and
-refuses with `TypeError` what has no stable content, rather than guess.
+`Decomposer` turns a value into a tag and plainer parts. It is by content, never by identity or
+lineage, and refuses with `TypeError` what has no stable content, rather than guess.
 """
 
 from __future__ import annotations
@@ -43,8 +43,7 @@ def fingerprint(value: object) -> str:
         UnstableValueError: some part of the value has no stable content.
     """
     decomposer = Decomposer()
-    digest, _ = Walk(decomposer).add(value)
-    return digest
+    return Walk(decomposer).add(value)[0]
 
 
 def type_home(kind: type) -> str:
@@ -56,8 +55,8 @@ def type_home(kind: type) -> str:
 class Decomposer:
     """Takes values apart for one walk, and collects what the walk cannot follow by itself.
 
-    `wanted` gathers the global names that functions of `namespace` refer to: they are inputs of their own.
-    `extents` gathers the memory of arrays, from which shared memory can be told.
+    `wanted` gathers the global names that functions of `namespace` refer to: they are inputs of
+    their own. `extents` gathers the memory of arrays, from which shared memory can be told.
     """
 
     def __init__(self, namespace: dict[str, Any] | None = None) -> None:
@@ -85,7 +84,7 @@ class Decomposer:
         return _reduced(self, value)
 
 
-# --- values of the standard library --------------------------------------------------------------------------
+# --- values of the standard library ---------------------------------------------------------------
 
 
 def _refuse(what: str) -> Callable[[Decomposer, Any], Decomposed]:
@@ -130,7 +129,7 @@ def _pattern(_: Decomposer, value: re.Pattern[Any]) -> Decomposed:
     return "pattern", (value.pattern, value.flags), _VALUE
 
 
-# --- code ----------------------------------------------------------------------------------------------------
+# --- code -----------------------------------------------------------------------------------------
 
 
 def _module(self: Decomposer, value: types.ModuleType) -> Decomposed:
@@ -178,7 +177,8 @@ def _globals(namespace: dict[str, Any], names: frozenset[str]) -> dict[str, Any]
 
 
 def _code(self: Decomposer, value: types.CodeType) -> Decomposed:
-    # Not the file name, not the line numbers. `co_code` is free of the interpreter's specialisations.
+    # Not the file name, not the line numbers. `co_code` is free of the interpreter's
+    # specialisations.
     return (
         "code",
         (
@@ -292,7 +292,9 @@ def _prefixes() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def code_origin(module: str | None) -> str | None:
-    """The version of the installed package that `module` belongs to; `None` for code of the person's own."""
+    """The version of the installed package that `module` belongs to; `None` for code of the
+    person's own.
+    """
     if module is None or module == "__main__":
         return None
     loaded = sys.modules.get(module)
@@ -322,7 +324,8 @@ def _version(module: str) -> str:
     return version or str(getattr(sys.modules.get(top), "__version__", "unknown"))
 
 
-# Where the names differ. Others are found as well, by reading the metadata of everything that is installed.
+# Where the names differ. Others are found as well, by reading the metadata of everything that is
+# installed.
 _DISTRIBUTIONS = {
     "PIL": "pillow",
     "bs4": "beautifulsoup4",
@@ -351,7 +354,7 @@ def _distributions() -> Any:
     return importlib.metadata.packages_distributions()
 
 
-# --- any other object, by the pickle protocol ------------------------------------------------------------------
+# --- any other object, by the pickle protocol -----------------------------------------------------
 
 
 def _reduced(self: Decomposer, value: Any) -> Decomposed:
@@ -391,7 +394,7 @@ def _attributes(state: Any) -> dict[str, Any]:
     return {"state": state}
 
 
-# --- NumPy ------------------------------------------------------------------------------------------------------
+# --- NumPy ----------------------------------------------------------------------------------------
 
 
 def _dtype_name(dtype: Any) -> Any:
@@ -402,7 +405,11 @@ def _ndarray(self: Decomposer, value: Any) -> Decomposed:
     import numpy as np
 
     dtype = value.dtype
-    flags = (bool(value.flags.c_contiguous), bool(value.flags.f_contiguous), bool(value.flags.writeable))
+    flags = (
+        bool(value.flags.c_contiguous),
+        bool(value.flags.f_contiguous),
+        bool(value.flags.writeable),
+    )
     header = (_dtype_name(dtype), value.shape, flags)
     if dtype.hasobject:
         return "ndarray", (*header, tuple(value.ravel(order="K").tolist())), _OBJECT
@@ -413,11 +420,13 @@ def _ndarray(self: Decomposer, value: Any) -> Decomposed:
 
 
 def _buffer(array: Any) -> memoryview:
-    """The bytes of an array of plain items: in place when its memory is contiguous, in C order if not."""
+    """The bytes of an array of plain items: in place when its memory is contiguous, in C order if
+    not.
+    """
     import numpy as np
 
-    flat = array.T if array.flags.f_contiguous else np.ascontiguousarray(array)
-    return memoryview(flat.reshape(-1).view(np.uint8) if flat.size else np.empty(0, np.uint8))
+    flat: Any = array.T if array.flags.f_contiguous else np.ascontiguousarray(array)
+    return memoryview(flat.reshape(-1).view(np.uint8) if flat.size else b"")
 
 
 def _numpy_scalar(self: Decomposer, value: Any) -> Decomposed:
@@ -439,12 +448,12 @@ def _random_state(self: Decomposer, value: Any) -> Decomposed:
     return "RandomState", (value.get_state(legacy=False),), _OBJECT
 
 
-# --- tables -----------------------------------------------------------------------------------------------------
+# --- tables ---------------------------------------------------------------------------------------
 
 
 def _dataframe(self: Decomposer, value: Any) -> Decomposed:
     columns = value.columns
-    series = [array for array in _column_arrays(value)]
+    series = list(_column_arrays(value))
     parts: dict[Any, Any] = {
         "index": value.index,
         "columns": columns,
@@ -477,7 +486,9 @@ def _series(self: Decomposer, value: Any) -> Decomposed:
 
 
 def _column(array: Any) -> tuple[Any, ...]:
-    """The values of one pandas array, as parts that do not depend on how they are chunked or shared."""
+    """The values of one pandas array, as parts that do not depend on how they are chunked or
+    shared.
+    """
     kind = type(array).__name__
     dtype = array.dtype
     if kind in ("NumpyExtensionArray", "PandasArray"):
@@ -533,7 +544,11 @@ def _polars_frame(self: Decomposer, value: Any) -> Decomposed:
 
 def _polars_series(self: Decomposer, value: Any) -> Decomposed:
     (_, digest), *_rest = digest_table(value.to_frame())
-    return "polars Series", {"name": value.name, "dtype": repr(value.dtype), "values": digest}, _OBJECT
+    return (
+        "polars Series",
+        {"name": value.name, "dtype": repr(value.dtype), "values": digest},
+        _OBJECT,
+    )
 
 
 def _polars_dtype(self: Decomposer, value: Any) -> Decomposed:
@@ -554,7 +569,9 @@ def _arrow_table(self: Decomposer, value: Any) -> Decomposed:
 
 def _torch_tensor(self: Decomposer, value: Any) -> Decomposed:
     if value.device.type != "cpu" or value.layout is not sys.modules["torch"].strided:
-        raise TypeError(f"a tensor on {value.device} has no stable content: move it to the CPU first")
+        raise TypeError(
+            f"a tensor on {value.device} has no stable content: move it to the CPU first"
+        )
     return "tensor", (repr(value.dtype), bool(value.requires_grad), value.detach().numpy()), _OBJECT
 
 

@@ -1,7 +1,8 @@
 """Records what a cell shows while it streams as usual, and shows it again.
 
-The tap sits on the instances that outputs go through (`sys.stdout`, the display publisher, the display hook),
-so that whatever reaches the front end is recorded in the order of the program, wherever it was called from.
+The tap sits on the instances that outputs go through (`sys.stdout`, the display publisher, the
+display hook), so that whatever reaches the front end is recorded in the order of the program,
+wherever it was called from.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import io
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +28,8 @@ class Output:
         data: text of a stream, otherwise the MIME bundle.
         metadata: of the bundle.
         transient: of the bundle; holds a display id.
-        update: whether a display replaces an earlier one of the same id; for `clear`, whether it waits.
+        update: whether a display replaces an earlier one of the same id; for `clear`, whether it
+            waits.
     """
 
     kind: Kind
@@ -47,7 +48,8 @@ class Capture:
         self.failed = False
         self.result: Any = None
         self._undo: list[Callable[[], None]] = []
-        # Inside the display machinery of a terminal, what is written to stdout is already recorded as a display.
+        # Inside the display machinery of a terminal, what is written to stdout is already recorded
+        # as a display.
         self._displaying = 0
         self._in_kernel = hasattr(sys.stdout, "pub_thread")
         self._parent = self._parent_id()
@@ -180,7 +182,7 @@ class Capture:
             self._displaying -= not self._in_kernel
 
     def _is_ours(self) -> bool:
-        """False for output of another cell's task or of a subshell that happens to come meanwhile."""
+        """False for output of another cell's task or of a subshell that comes meanwhile."""
         return self._parent is None or self._parent_id() == self._parent
 
     @staticmethod
@@ -244,7 +246,9 @@ def flush_figures() -> None:
 
 
 def compact(outputs: list[Output]) -> list[Output]:
-    """The same final picture with less: what was cleared or overwritten is gone, updates are folded in."""
+    """The same final picture with less: what was cleared or overwritten is gone, updates are folded
+    in.
+    """
     kept: list[Output] = []
     shown: dict[Any, Output] = {}
     for output in outputs:
@@ -281,7 +285,9 @@ def _last_state(line: str) -> str:
 
 
 def replay(shell: Any, outputs: list[Output], result: Any) -> None:
-    """Shows recorded outputs during the cell that is executing. `result` is the last expression's value."""
+    """Shows recorded outputs during the cell that is executing. `result` is the last expression's
+    value.
+    """
     for output in outputs:
         if output.kind in ("stdout", "stderr"):
             getattr(sys, output.kind).write(output.data)
@@ -302,5 +308,3 @@ def _replay_result(shell: Any, output: Output, result: Any) -> None:
         sys.displayhook(result)
     finally:
         vars(formatter).pop("format", None)
-
-

@@ -73,12 +73,15 @@ class Commands:
 
     def _ls(self, _: list[str]) -> str:
         entries = self._extension.cache().entries(face="cell")
-        rows = [("key", "name", "size", "age", "hits", "ran", "restores")]
+        rows: list[tuple[str, ...]] = [("key", "name", "size", "age", "hits", "ran", "restores")]
         rows += [_row(entry) for entry in entries]
         if not entries:
             return "no entries"
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = ("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows)
+        lines = (
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+            for row in rows
+        )
         return "\n".join(line.rstrip() for line in lines)
 
     def _show(self, words: list[str]) -> str:
@@ -113,7 +116,8 @@ class Commands:
             name, _, value = word.partition("=")
             self._extension.settings.set(name, value)
         return "\n".join(
-            f"{name} = {value}  ({source})" for name, value, source in self._extension.settings.items()
+            f"{name} = {value}  ({source})"
+            for name, value, source in self._extension.settings.items()
         )
 
     def _selected(self, words: list[str]) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""What a manifest says of a value, so that a later difference can be put in the person's own terms."""
+"""What a manifest says of a value, so that a difference can be put in the person's own terms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ _SHOWN = 60
 
 
 def describe(value: Any, parts: list[tuple[Any, str]]) -> dict[str, Any]:
-    """Type, shape and the digests of the parts of one input. `parts` are those that the walk labelled."""
+    """Type, shape and the digests of the parts of one input. `parts` are those that the walk
+    labelled.
+    """
     kind = type(value)
     detail: dict[str, Any] = {"type": kind.__qualname__}
     shape = getattr(value, "shape", None)
@@ -49,5 +51,7 @@ def _column_dtypes(value: Any) -> dict[str, str]:
         return {}
     dtypes = value.dtypes
     if isinstance(dtypes, list):
-        return {f"column {name}": str(dtype) for name, dtype in zip(value.columns, dtypes, strict=True)}
+        return {
+            f"column {name}": str(dtype) for name, dtype in zip(value.columns, dtypes, strict=True)
+        }
     return {f"column {name}": str(dtype) for name, dtype in dtypes.items()}

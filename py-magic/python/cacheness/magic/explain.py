@@ -109,7 +109,7 @@ def _difference(old: Any, new: Any) -> str:
 
 def _shown(field: str, value: Any) -> str:
     if field == "shape":
-        return " × ".join(str(size) for size in value) or "scalar"
+        return " by ".join(str(size) for size in value) or "scalar"
     return f"{value} items" if field == "length" else str(value)
 
 

@@ -1,9 +1,10 @@
 """How a marked cell is caught: the mechanism between IPython and the flow.
 
-An input transformer replaces the `%%cacheness` line by a marker call, so that the body stays an ordinary cell:
-its lines, tracebacks, `await`, `;` and prompts are untouched. An AST transformer sees the marker after every
-`pre_run_cell` callback and before anything is compiled; on a hit it replaces the whole body by one call that
-restores, on a miss it takes the marker away and lets IPython run what is left.
+An input transformer replaces the `%%cacheness` line by a marker call, so that the body stays an
+ordinary cell: its lines, tracebacks, `await`, `;` and prompts are untouched. An AST transformer
+sees the marker after every `pre_run_cell` callback and before anything is compiled; on a hit it
+replaces the whole body by one call that restores, on a miss it takes the marker away and lets
+IPython run what is left.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Extension:
         events = shell.events
         events.register("pre_execute", self._pre_execute)
         events.register("pre_run_cell", self._pre_run_cell)
-        # First of all, so that what other extensions print after a cell is not taken for the cell's.
+        # First of all, so that what other extensions print after a cell is not taken for the
+        # cell's.
         events.callbacks["post_execute"].insert(0, self._post_execute)
         events.callbacks["post_run_cell"].insert(0, self._post_run_cell)
         for name in (_MARKER, _RESTORE, _RAISE, _END):
@@ -69,7 +71,9 @@ class Extension:
     def unload(self) -> None:
         shell = self.shell
         shell.input_transformers_cleanup[:] = [
-            transform for transform in shell.input_transformers_cleanup if transform is not mark_cell
+            transform
+            for transform in shell.input_transformers_cleanup
+            if transform is not mark_cell
         ]
         shell.ast_transformers[:] = [
             other for other in shell.ast_transformers if other is not self._transformer
@@ -145,7 +149,7 @@ class Extension:
     # --- decisions ---
 
     def visit(self, tree: ast.Module) -> ast.Module:
-        """What IPython compiles instead of `tree`. Never raises: an exception would unregister us."""
+        """What IPython compiles instead of `tree`. Never raises: that would unregister us."""
         line = _marker_line(tree)
         if line is None:
             return tree
@@ -154,7 +158,7 @@ class Extension:
             return self._decide(line, body)
         except OptionError as error:
             self._failure = error
-        except BaseException as error:  # noqa: BLE001 - an interrupt while hashing, too, goes on in the cell
+        except BaseException as error:
             if isinstance(error, Exception):
                 reason = f"{type(error).__name__}: {error}"
                 self._complain(f"this cell runs uncached: {reason}")
@@ -202,7 +206,7 @@ class Extension:
             cell_id = (parent.get("metadata") or {}).get("cellId")
             if cell_id:
                 labels["cell_id"] = str(cell_id)
-        except Exception:  # noqa: S110 - a label is not worth a cell
+        except Exception:
             pass
         notebook = self.settings.notebook()
         if notebook:
@@ -231,7 +235,9 @@ class Extension:
             return self.cache()
         except CacheError as error:
             self._complain(f"cells run uncached: {error}")
-            self._pending = Record("uncacheable", name=options.key, reason="the cache cannot be used")
+            self._pending = Record(
+                "uncacheable", name=options.key, reason="the cache cannot be used"
+            )
             return None
 
     def _complain(self, message: str) -> None:
@@ -260,7 +266,7 @@ class Extension:
             raise failure
 
     def _cacheness_end(self, _line: str) -> Any:
-        """The end of a body that runs inside of another magic; gives that magic the body's value."""
+        """The end of a body that runs inside of another magic; gives it the body's value."""
         value = self.shell.user_ns.pop(_VALUE, None)
         run = self._run
         if run is not None:
@@ -269,11 +275,12 @@ class Extension:
 
     def cell_magic(self, line: str, cell: str) -> None:
         """Caches the cell: run again, it restores its variables and shows its outputs."""
-        # Reached only where the input transformer was not applied, as in a script made by nbconvert.
+        # Reached only where the input transformer was not applied, as in a script made by
+        # nbconvert.
         self.shell.run_cell(f"%%cacheness {line}\n{cell}", store_history=False).raise_error()
 
 
-Extension.cell_magic.__doc__ = f"""Caches the cell: run again, it restores its variables and shows its outputs.
+Extension.cell_magic.__doc__ = f"""Caches the cell: run again, it restores its variables and outputs.
 
     %%cacheness key=features ttl=24h
 

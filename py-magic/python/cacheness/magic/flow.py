@@ -1,7 +1,8 @@
 """One cell from its text to a hit or a stored entry.
 
-`begin` decides before the cell's body is compiled. A hit is loaded completely before it counts as one, so that
-nothing of the namespace has been touched when an entry turns out to be damaged. `Run` records a cell that runs.
+`begin` decides before the cell's body is compiled. A hit is loaded completely before it counts as
+one, so that nothing of the namespace has been touched when an entry turns out to be damaged. `Run`
+records a cell that runs.
 """
 
 from __future__ import annotations
@@ -262,7 +263,9 @@ class Run:
         )
 
     def _refuse_effects(self, seen: observe.Observation) -> None:
-        """A run that did something to the world is only cached for a person who asked for it by name."""
+        """A run that did something to the world is only cached for a person who asked for it by
+        name.
+        """
         if not seen.effects:
             return
         what = " and ".join(
@@ -291,11 +294,13 @@ class Run:
         walk = self.resolved.walk
         try:
             return {n: namespace.content(walk.object(n)) for n in walk.changed(after)}
-        except namespace.UnrestorableChange as error:
+        except namespace.UnrestorableChangeError as error:
             raise UncacheableError(str(error)) from None
 
     def _result(self) -> Any:
-        """The last expression's value, for `Out` and `_`. Artists of a figure that is gone are left out."""
+        """The last expression's value, for `Out` and `_`. Artists of a figure that is gone are left
+        out.
+        """
         result = self._capture.result
         first = result[0] if isinstance(result, (list, tuple)) and result else result
         return None if type_home(type(first)) == "matplotlib" else result
@@ -330,7 +335,7 @@ class Run:
 
 
 def _shortened(path: str) -> str:
-    """Relative to the working folder if it lies below, so that a moved project keeps its entries."""
+    """Relative to the working folder if it is below: a moved project keeps its entries."""
     relative = os.path.relpath(path)
     return path if relative.startswith("..") else relative
 
@@ -346,5 +351,3 @@ def _names(payload: Payload, resolved: Resolved) -> list[str]:
 
 def _warn(message: str) -> None:
     warnings.warn(f"cacheness: {message}", CacheWarning, stacklevel=2)
-
-

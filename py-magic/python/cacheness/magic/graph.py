@@ -1,8 +1,9 @@
 """The object graph of a cell: stored as one, so that identity survives.
 
-One pickle stream holds the graph. Large arrays and tables in it are leaves, each in its own format and each stored
-once. Three kinds of objects are not stored but referred to: the notebook's namespace, objects that were there
-before the cell ran (by the number that the walk over its inputs gave them), and leaves.
+One pickle stream holds the graph. Large arrays and tables in it are leaves, each in its own format
+and each stored once. Three kinds of objects are not stored but referred to: the notebook's
+namespace, objects that were there before the cell ran (by the number that the walk over its inputs
+gave them), and leaves.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from cacheness.errors import CacheError
 from cacheness.fingerprint import type_home
 from cacheness.handlers.registry import ALL
 
-# Smaller arrays and tables travel inside the stream: a blob of its own would cost more than it brings. In bytes.
+# Smaller arrays and tables travel inside the stream: a blob of its own would cost more than it
+# brings. In bytes.
 _LEAF = 1 << 16
 _LARGE_BUFFER = 1 << 10
 _LEAF_HANDLERS = tuple(name for name in ALL if name != "object_pickle")
@@ -139,7 +141,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return (*reduced[:2], (state, {**slots, "__globals__": {}}), *reduced[3:])
 
     def _keep_source(self, code: types.CodeType) -> None:
-        """The text of the cell that defined a function, for tracebacks and `inspect` in another kernel."""
+        """The text of the cell that defined a function, for tracebacks and `inspect` in another
+        kernel.
+        """
         lines = linecache.cache.get(code.co_filename)
         if lines is not None and len(lines) > 2:
             self.sources[code.co_filename] = "".join(lines[2])

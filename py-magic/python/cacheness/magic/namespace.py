@@ -1,7 +1,7 @@
 """What a cell did to the namespace and to the objects in it, and how to do it again.
 
-New values are bound by name. Objects that were there before and changed get their new content in place, so that
-every other reference to them sees it, as it would have after a run.
+New values are bound by name. Objects that were there before and changed get their new content in
+place, so that every other reference to them sees it, as it would have after a run.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from typing import Any
 from cacheness.fingerprint import type_home
 
 # Names that IPython keeps for itself.
-_OWN = frozenset("In Out get_ipython exit quit open display _ __ ___ _i _ii _iii _ih _oh _dh".split())
+_OWN = frozenset(
+    "In Out get_ipython exit quit open display _ __ ___ _i _ii _iii _ih _oh _dh"
+    " __warningregistry__ __builtin__ __builtins__".split()
+)
 _MISSING = object()
 
 
-class UnrestorableChange(Exception):
+class UnrestorableChangeError(Exception):
     """A change that could not be made again: the cell cannot be cached."""
 
 
@@ -58,7 +61,7 @@ def apply(namespace: dict[str, Any], made: Difference) -> None:
     namespace.update(made.bound)
 
 
-# --- content in place ---------------------------------------------------------------------------------------------
+# --- content in place -----------------------------------------------------------------------------
 
 
 @dataclass
@@ -87,12 +90,12 @@ def content(obj: Any) -> Content:
     """The content of a mutable object.
 
     Raises:
-        UnrestorableChange: nothing is known of how to change such an object in place.
+        UnrestorableChangeError: nothing is known of how to change such an object in place.
     """
     for name, family in _FAMILIES.items():
         if family.takes(obj):
             return Content(name, family.read(obj), _extra_attributes(obj))
-    raise UnrestorableChange(f"a {type(obj).__qualname__} was changed in place")
+    raise UnrestorableChangeError(f"a {type(obj).__qualname__} was changed in place")
 
 
 def restore(obj: Any, stored: Content) -> None:
@@ -105,7 +108,9 @@ def restore(obj: Any, stored: Content) -> None:
 
 def _extra_attributes(obj: Any) -> dict[str, Any] | None:
     """Attributes of instances of subclasses of the built-in containers."""
-    if isinstance(obj, (list, dict, set, bytearray, collections.deque)) and hasattr(obj, "__dict__"):
+    if isinstance(obj, (list, dict, set, bytearray, collections.deque)) and hasattr(
+        obj, "__dict__"
+    ):
         return dict(vars(obj))
     return None
 
@@ -126,7 +131,7 @@ def _write_array(obj: Any, value: Any) -> None:
     import numpy as np
 
     if obj.shape != value.shape or obj.dtype != value.dtype:
-        raise UnrestorableChange("an array was resized or retyped in place")
+        raise UnrestorableChangeError("an array was resized or retyped in place")
     np.copyto(obj, value)
 
 
@@ -169,8 +174,9 @@ def _is_plain_instance(obj: Any) -> bool:
     if isinstance(obj, (type, types.ModuleType, types.FunctionType)):
         return False
     layout = [base for base in kind.__mro__ if not base.__flags__ & _HEAP_TYPE]
-    return layout == [object] or all(base.__dictoffset__ == 0 for base in layout) and (
-        layout[0].__basicsize__ == object.__basicsize__
+    return layout == [object] or (
+        all(base.__dictoffset__ == 0 for base in layout)
+        and (layout[0].__basicsize__ == object.__basicsize__)
     )
 
 

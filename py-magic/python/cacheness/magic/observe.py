@@ -44,7 +44,9 @@ def start() -> bool:
 
 
 def stop(ignored: tuple[str, ...]) -> Observation:
-    """What was seen since `start`, without the folders in `ignored` and without what the system itself does."""
+    """What was seen since `start`, without the folders in `ignored` and without what the system
+    itself does.
+    """
     seen = Observation()
     written: set[str] = set()
     ignored = (*_system_folders(), *(folder + os.sep for folder in ignored))
@@ -72,7 +74,9 @@ def _append(paths: list[str], path: str) -> None:
 
 
 def _source_of(path: str) -> str:
-    """A module's source for its byte code: the same name in the folder above, without the interpreter's tag."""
+    """A module's source for its byte code: the same name in the folder above, without the
+    interpreter's tag.
+    """
     folder, name = os.path.split(path)
     if name.endswith(".pyc") and os.path.basename(folder) == "__pycache__":
         return os.path.join(os.path.dirname(folder), name.split(".")[0] + ".py")
@@ -92,7 +96,9 @@ def _is_temporary(path: str) -> bool:
 
 
 def _system_folders() -> tuple[str, ...]:
-    """Prefixes of files that belong to the installation, to the system or to other programs' caches."""
+    """Prefixes of files that belong to the installation, to the system or to other programs'
+    caches.
+    """
     paths = sysconfig.get_paths()
     home = os.path.expanduser("~")
     folders = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
@@ -100,7 +106,12 @@ def _system_folders() -> tuple[str, ...]:
     folders |= {"/proc", "/sys", "/dev", "/usr/share", "/usr/lib"}
     folders |= {os.path.join(home, name) for name in (".ipython", ".jupyter")}
     caches = {os.environ.get("XDG_CACHE_HOME"), os.path.join(home, ".cache")} - {None, ""}
-    folders |= {os.path.join(cache, name) for cache in caches if cache for name in ("matplotlib", "fontconfig")}
+    folders |= {
+        os.path.join(cache, name)
+        for cache in caches
+        if cache
+        for name in ("matplotlib", "fontconfig")
+    }
     folders.add(os.environ.get("MPLCONFIGDIR", ""))
     kernel_sources = os.path.join(tempfile.gettempdir(), "ipykernel_")
     return (*(folder + os.sep for folder in sorted(folders) if folder), kernel_sources)

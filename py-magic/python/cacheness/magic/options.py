@@ -1,4 +1,4 @@
-"""The option line of `%%cacheness`: `key=features ttl=24h inputs=data/,"other file.csv" refresh=1`."""
+"""The option line of `%%cacheness`: `key=features ttl=24h inputs=data/,"a b.csv" refresh=1`."""
 
 from __future__ import annotations
 

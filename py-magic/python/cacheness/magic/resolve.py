@@ -76,10 +76,9 @@ def analyse(source: str, transform: Any) -> list[CellFacts]:
         if name in _KERNEL_MAGICS:
             raise UncacheableError(f"`%{name}` (line {at}) changes the kernel")
         if name in _CODE_MAGICS:
-            code = body if kind == "cell" else line
             if kind == "cell" and line.strip() and name != "capture":
                 found += analyse(transform(_without_flags(line)), transform)
-            found += analyse(transform(_without_flags(code) if kind == "line" else code), transform)
+            found += analyse(transform(body or _without_flags(line)), transform)
     return found
 
 
@@ -103,7 +102,8 @@ def resolve(
     """The key of a cell, from what it reads now.
 
     Raises:
-        UncacheableError: it reads something without stable content, or in a way that cannot be followed.
+        UncacheableError: it reads something without stable content, or in a way that cannot be
+            followed.
     """
     _refuse_dynamic(facts, namespace)
     names = _live_names(facts, namespace)
@@ -132,7 +132,9 @@ def resolve(
     ]
     inputs += _versions(facts, roots)
     if options.version is not None:
-        inputs.append(("option", "version", _text_digest(options.version), json.dumps(options.version)))
+        inputs.append(
+            ("option", "version", _text_digest(options.version), json.dumps(options.version))
+        )
     inputs += extra
     return Resolved(make_key("cell", inputs), walk, roots, facts[0], inputs)
 
@@ -178,7 +180,9 @@ def _is_shell_name(name: str, namespace: dict[str, Any]) -> bool:
         module = getattr(value, "__module__", None)
         home = module.partition(".")[0] if isinstance(module, str) else type_home(type(value))
         return home in ("IPython", "ipykernel", "_io", "io")
-    return name in _HISTORIES or hasattr(builtins, name) and getattr(builtins, name) is namespace[name]
+    return name in _HISTORIES or (
+        hasattr(builtins, name) and getattr(builtins, name) is namespace[name]
+    )
 
 
 def _words(text: str) -> set[str]:
@@ -267,7 +271,9 @@ def _local_modules(facts: list[CellFacts], cache: Cache) -> list[PlainInput]:
                 pending += [imported, f"{package}.{imported}" if package else imported]
     names = sorted(files)
     digests = cache.digest_paths([files[name] for name in names])
-    return [("module", name, digest, None) for name, (_, digest) in zip(names, digests, strict=True)]
+    return [
+        ("module", name, digest, None) for name, (_, digest) in zip(names, digests, strict=True)
+    ]
 
 
 def _local_file(name: str) -> str | None:
@@ -298,7 +304,9 @@ def _versions(facts: list[CellFacts], roots: dict[str, Any]) -> list[PlainInput]
         modules.add(value.__name__.partition(".")[0] if is_module else type_home(type(value)))
     found = [_version("Python", f"{sys.version_info.major}.{sys.version_info.minor}")]
     for module in sorted(modules - {"builtins", "__main__", "cacheness", ""}):
-        if module in sys.stdlib_module_names or code_origin(module) is None and module in sys.modules:
+        if module in sys.stdlib_module_names or (
+            code_origin(module) is None and module in sys.modules
+        ):
             continue
         version = package_version(module)
         if version is not None:

@@ -1,4 +1,6 @@
-"""Where this kernel's settings come from: the kernel itself, its environment, the project, the defaults."""
+"""Where this kernel's settings come from: the kernel itself, its environment, the project, the
+defaults.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class Settings:
             CacheConfigError: there is no such setting, or the value is no value for it.
         """
         if name not in _DEFAULTS:
-            raise CacheConfigError(f"there is no setting {name!r}: there are {', '.join(_DEFAULTS)}")
+            raise CacheConfigError(
+                f"there is no setting {name!r}: there are {', '.join(_DEFAULTS)}"
+            )
         self._own[name] = _checked(name, value)
 
     def items(self) -> Iterator[tuple[str, Any, str]]:

@@ -1,7 +1,8 @@
 """State of the process that a cell may read or change without naming it.
 
-Each probe reads one piece of it, before and after a run. What changed is stored with the entry and set again on
-a hit. A random generator that the cell drew from was an input as well: its state before is compared at lookup.
+Each probe reads one piece of it, before and after a run. What changed is stored with the entry and
+set again on a hit. A random generator that the cell drew from was an input as well: its state
+before is compared at lookup.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def _rc_params() -> Any:
 
 
 def _read_rc_params() -> dict[str, Any]:
-    # `copy` does not resolve the backend, which reading every item would. The backend is the front end's matter.
+    # `copy` does not resolve the backend, which reading every item would. The backend is the front
+    # end's matter.
     params = _rc_params().copy()
     return {name: value for name, value in dict.items(params) if "backend" not in name}
 
@@ -101,7 +103,8 @@ PROBES: dict[str, Probe] = {
 
 def read_states() -> dict[str, Any]:
     """The state behind every probe whose module is loaded."""
-    # Loaded lazily by NumPy: without it, a cell that draws first thing could not be told from one that does not.
+    # Loaded lazily by NumPy: without it, a cell that draws first thing could not be told from one
+    # that does not.
     import numpy.random  # noqa: F401
 
     states = {}
@@ -109,7 +112,7 @@ def read_states() -> dict[str, Any]:
         if probe.module in sys.modules:
             try:
                 states[name] = probe.read()
-            except Exception:  # noqa: S112 - a half-loaded module has no state to keep
+            except Exception:
                 continue
     return states
 
@@ -142,7 +145,8 @@ def state_change(before: dict[str, Any], seeded: set[str]) -> StateChange:
         changed[name] = (was, now)
         if PROBES[name].is_input and name not in seeded:
             inputs[name] = fingerprint(was)
-    # A library that the cell itself loaded comes with a state of its own, which only matters once it is changed.
+    # A library that the cell itself loaded comes with a state of its own, which only matters once
+    # it is changed.
     return StateChange(changed, inputs)
 
 
