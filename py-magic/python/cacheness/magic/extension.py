@@ -280,7 +280,7 @@ class Extension:
         self.shell.run_cell(f"%%cacheness {line}\n{cell}", store_history=False).raise_error()
 
 
-Extension.cell_magic.__doc__ = f"""Caches the cell: run again, it restores its variables and outputs.
+Extension.cell_magic.__doc__ = f"""Caches the cell: run again, it is restored instead.
 
     %%cacheness key=features ttl=24h
 
