@@ -119,13 +119,3 @@ fn the_core_knows_neither_python_nor_jupyter() {
         assert!(!manifest.contains(name), "{name}");
     }
 }
-
-#[test]
-fn files_stay_readable() {
-    let long: Vec<String> = sources()
-        .into_iter()
-        .filter(|(_, code)| code.lines().count() > 400)
-        .map(|(name, _)| name)
-        .collect();
-    assert_eq!(long, Vec::<String>::new());
-}
