@@ -93,7 +93,8 @@ impl Draft {
             description: self.description,
             data_type: self.data_type,
             created: now,
-            expires: self.ttl.map(|ttl| now.saturating_add(nanoseconds(ttl))),
+            // Past the end of time is never.
+            expires: self.ttl.and_then(|ttl| now.checked_add(nanoseconds(ttl))),
             elapsed: self.elapsed.map(nanoseconds),
             size: self.blobs.iter().map(|blob| blob.bytes.len() as u64).sum(),
             manifest: json(&self.manifest)?,

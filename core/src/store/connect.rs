@@ -44,7 +44,7 @@ impl Refusal {
     }
 
     fn of(path: &Path, error: rusqlite::Error) -> Self {
-        if is_corrupt(&error) {
+        if is_corrupt(&error) || is_foreign(&error) {
             Self::Foreign(error.to_string())
         } else {
             Self::Other(index_error(path, &error))
@@ -98,12 +98,29 @@ pub fn connect(
         ));
     }
     settle(&connection, durability).map_err(sqlite)?;
-    match connection.query_row(sql::PROBE, [], |_| Ok(())) {
-        Ok(()) => Ok(connection),
-        Err(error) if is_busy(&error) => Err(Refusal::of(&path, error)),
-        Err(error @ rusqlite::Error::SqliteFailure(..)) if !is_foreign(&error) => {
-            Err(Refusal::of(&path, error))
+    check_tables(&connection, &path)?;
+    Ok(connection)
+}
+
+/// Whether the tables, indices and triggers are those that we make, to the letter: a flipped bit
+/// there would make of every statement an error, or something else.
+fn check_tables(connection: &Connection, path: &Path) -> std::result::Result<(), Refusal> {
+    let remembered = || -> rusqlite::Result<Vec<String>> {
+        connection.query_row(sql::PROBE, [], |_| Ok(()))?;
+        connection
+            .prepare(sql::REMEMBERED_SCHEMA)?
+            .query_map([], |row| row.get(0))?
+            .collect()
+    };
+    let made = sql::SCHEMA.matches("\nCREATE ").count();
+    match remembered() {
+        Ok(found) if found.len() == made && found.iter().all(|sql| sql::SCHEMA.contains(sql)) => {
+            Ok(())
         }
+        Ok(_) => Err(Refusal::Foreign(
+            "its tables are not those of a cache index".to_owned(),
+        )),
+        Err(error) if error.sqlite_error_code().is_some() => Err(Refusal::of(path, error)),
         Err(error) => Err(Refusal::Foreign(error.to_string())),
     }
 }
@@ -116,12 +133,12 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// "No such table" and its like: the file is a database, but not ours.
+/// "No such table", "unsupported file format": the file is a database, but not ours, or damaged.
 fn is_foreign(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(rusqlite::ErrorCode::Unknown)
-    ) || is_corrupt(error)
+    )
 }
 
 /// Reads the header as plain bytes: what is not ours, or too new, is not opened at all.
@@ -157,7 +174,12 @@ fn check_header(path: &Path) -> std::result::Result<(), Refusal> {
         bytes.copy_from_slice(&header[at..at + 4]);
         i64::from(i32::from_be_bytes(bytes))
     };
-    judge(number(60), number(68))
+    judge(number(60), number(68))?;
+    // What SQLite needs to know to read and write the file: 2 with a write-ahead log, else 1.
+    match header[18..20] {
+        [1, 1] | [2, 2] => Ok(()),
+        _ => Err(Refusal::Foreign("its header is damaged".to_owned())),
+    }
 }
 
 fn judge(version: i64, application: i64) -> std::result::Result<(), Refusal> {
@@ -231,6 +253,8 @@ fn settle(connection: &Connection, durability: Durability) -> rusqlite::Result<(
         Durability::Normal => "NORMAL",
         Durability::Full => "FULL",
     };
+    // One plan per statement, whatever is bound: a bound LIMIT else compiles it anew at each use.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -8192)?;

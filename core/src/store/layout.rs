@@ -178,14 +178,18 @@ pub fn open_or_create(path: &Path) -> io::Result<File> {
             .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
             .open(path)
     };
-    match open() {
-        Err(error) if error.kind() == ErrorKind::NotFound => match create_new(path) {
-            Ok(_) => open(),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => open(),
-            Err(error) => Err(error),
-        },
-        other => other,
+    // Others may make and remove it between any two of our steps.
+    for _ in 0..1000 {
+        match open() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            other => return other,
+        }
+        match create_new(path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
     }
+    open()
 }
 
 fn write_once(path: &Path, content: &str) -> io::Result<()> {

@@ -91,11 +91,12 @@ END;
 
 pub const COUNT_TABLES: &str = "SELECT count(*) FROM sqlite_schema";
 
-/// Fails on an index whose tables are not those above.
-pub const PROBE: &str = "SELECT t.entries, t.size, t.hits, t.misses, t.saved,
-    (SELECT e.seal FROM entries e JOIN details d ON d.entry = e.id LIMIT 1),
-    (SELECT b.digest FROM blobs b LIMIT 1), (SELECT g.file FROM garbage g LIMIT 1),
-    (SELECT m.seen FROM memo m LIMIT 1) FROM totals t WHERE t.id = 1";
+/// The statements that made the tables, as the index remembers them.
+pub const REMEMBERED_SCHEMA: &str =
+    "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'";
+
+/// Fails where the totals cannot be read.
+pub const PROBE: &str = "SELECT entries FROM totals WHERE id = 1";
 
 pub const INSERT_ENTRY: &str =
     "INSERT INTO entries (key, digest, observed, scope, face, name, lineage,

@@ -22,7 +22,7 @@ fn start(name: &str, dir: &Path) -> Child {
 
 /// Content that tells which name it belongs to, inline or not.
 fn payload(name: &str, round: u32) -> Vec<u8> {
-    let size = if round % 3 == 0 {
+    let size = if round.is_multiple_of(3) {
         40
     } else {
         3000 + (round as usize % 7) * 20_000

@@ -149,7 +149,7 @@ fn an_entry_holds_while_what_it_observed_does() {
     let Fixture { cache, folder, .. } = fixture();
     let path = folder.path().join("data.csv");
     let name = path.to_str().unwrap();
-    let mut store = |content: &[u8], text: Option<&str>| {
+    let store = |content: &[u8], text: Option<&str>| {
         match text {
             Some(text) => std::fs::write(&path, text).unwrap(),
             None => drop(std::fs::remove_file(&path)),

@@ -16,7 +16,7 @@ fn names(cache: &Cache) -> Vec<String> {
 #[test]
 fn the_least_recently_used_makes_room_and_never_the_new_one() {
     let Fixture { cache, clock, .. } = fixture_with(|options| options.max_bytes = Some(3000));
-    let mut store = |name: &str, size: usize| {
+    let store = |name: &str, size: usize| {
         clock.advance(SECOND);
         cache.store(draft(name, &[&vec![0; size]])).unwrap()
     };

@@ -18,8 +18,8 @@ fn threads_and_handles_share_a_directory() {
             scope.spawn(move || {
                 for round in 0..60u8 {
                     let name = ["a", "b", "c"][usize::from(round) % 3];
-                    if (round + worker) % 4 == 0 {
-                        let size = if round % 2 == 0 { 10 } else { 3000 };
+                    if (round + worker).is_multiple_of(4) {
+                        let size = if round.is_multiple_of(2) { 10 } else { 3000 };
                         let bytes = [name.as_bytes(), &vec![round; size]].concat();
                         cache.store(draft(name, &[&bytes])).unwrap();
                     } else if let Lookup::Hit(entry) = lookup(cache, name) {
