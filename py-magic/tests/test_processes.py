@@ -108,7 +108,8 @@ from cacheness import cacheness, cached
 cache = cacheness("cache")
 @cached(cache=cache)
 def f(a, b={"x", "y", "z"}, c=frozenset("abc")): return 1
-print(json.dumps([cache.put(1, a={"p", "q", "r"}, b={"k": (1, 2.0)}), f.cache_key({"u", "v", "w"})]))
+put = cache.put(1, a={"p", "q", "r"}, b={"k": (1, 2.0)})
+print(json.dumps([put, f.cache_key({"u", "v", "w"})]))
 f({"u", "v", "w"})
 print(f.cache_info().entries)
 """

@@ -25,7 +25,7 @@ from cacheness.keys import KeyMaker, checked_name
 from cacheness.notices import warn
 
 if TYPE_CHECKING:
-    from cacheness._cacheness import PlainInput
+    from cacheness._cacheness import _PlainInput
 
 logger = logging.getLogger("cacheness")
 
@@ -54,7 +54,7 @@ class Draft(NamedTuple):
     description: str
     ttl: float | None
     elapsed: float | None = None
-    observed: "tuple[PlainInput, ...]" = ()
+    observed: "tuple[_PlainInput, ...]" = ()
 
 
 class UnifiedCache:

@@ -15,7 +15,7 @@ from cacheness.keys import checked_name, digest
 from cacheness.notices import warn
 
 if TYPE_CHECKING:
-    from cacheness._cacheness import PlainInput
+    from cacheness._cacheness import _PlainInput
     from cacheness.decorators import KeyFunction
 
 FACE: Final = "call"
@@ -95,7 +95,7 @@ class CachedFunction:
         else:
             texts = self._texts(cache, bound)
         key = cache.keys.make(texts)
-        turn: list[PlainInput] = [("parameter", self.scope, key.digest, None)]
+        turn: list[_PlainInput] = [("parameter", self.scope, key.digest, None)]
         turn += [("state", name, found, None) for name, found in sorted(state.items())]
         return Call(cache, key, make_key("turn", turn), state)
 
