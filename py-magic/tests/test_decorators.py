@@ -232,6 +232,22 @@ def test_so_does_a_change_of_what_it_refers_to(cache, before, after):
     assert g(1) == g.__wrapped__(1) and g.cache_info().hits == 1
 
 
+def test_so_does_a_change_in_a_module_of_the_program(tmp_path, in_process):
+    program = """
+from cacheness import cached, cacheness
+import helpers
+@cached(cache=cacheness("cache"))
+def f(x): return helpers.scale(x)
+print(f(1), f.cache_info().hits)
+"""
+    helpers = tmp_path / "helpers.py"
+    helpers.write_text("FACTOR = 2\ndef scale(x): return x * FACTOR")
+    assert in_process(program) == "2 0\n"
+    assert in_process(program) == "2 1\n"
+    helpers.write_text("FACTOR = 30\ndef scale(x): return x * FACTOR  # another length")
+    assert in_process(program) == "30 0\n"
+
+
 def test_a_global_that_is_rebound_is_seen(cache):
     f, space = make("K = 1\ndef f(x): return x + K", cache)
     assert f(1) == 2

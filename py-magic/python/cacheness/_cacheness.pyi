@@ -6,6 +6,38 @@ from typing import Any, TypeAlias, final
 
 from typing_extensions import Buffer, CapsuleType
 
+__all__ = [
+    "Blob",
+    "Cache",
+    "CellFacts",
+    "Claim",
+    "Entry",
+    "Key",
+    "Miss",
+    "Stats",
+    "Stored",
+    "Table",
+    "Walk",
+    "analyse_python",
+    "array_spec",
+    "blob_of",
+    "decode_array",
+    "decode_object",
+    "decode_section",
+    "decode_table",
+    "digest_bytes",
+    "digest_path",
+    "digest_table",
+    "encode_array",
+    "encode_object",
+    "encode_table",
+    "explain",
+    "make_key",
+    "object_sections",
+    "start_audit",
+    "stop_audit",
+]
+
 _PlainInput: TypeAlias = tuple[str, str, str, str | None]
 
 _Magic: TypeAlias = tuple[str, str, str, str | None, int]
@@ -176,6 +208,7 @@ class Cache:
     def close(self) -> None: ...
 
 def blob_of(kind: str, data: Buffer) -> Blob: ...
+
 @final
 class Walk:
     def __new__(cls, decompose: Callable[[Any], tuple[str, Any, bool]]) -> Walk: ...
@@ -245,6 +278,7 @@ def encode_object(
 ) -> Blob: ...
 def object_sections(blob: Blob) -> list[int]: ...
 def decode_section(blob: Blob, number: int, out: Buffer) -> None: ...
+def decode_object(blob: Blob, outs: Sequence[Buffer]) -> None: ...
 def encode_table(table: object, *, codec: str, level: int = 3) -> Blob: ...
 def decode_table(blob: Blob) -> Table: ...
 def make_key(kind: str, inputs: Sequence[_PlainInput]) -> Key: ...
