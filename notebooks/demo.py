@@ -18,6 +18,7 @@ from nbformat import NotebookNode
 from execution import CellError, CellRun, execute, read, with_edit, with_parameters
 
 NOTEBOOK = Path(__file__).with_name("flights.ipynb")
+QUICK = {"LAST_MONTH": 2, "TREES": 6}
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,11 @@ WIDER_WINDOW = Edit(
 def main() -> int:
     """Run the demo; returns the exit status."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument(
-        "--last-month", type=int, default=12, choices=range(2, 13), metavar="2..12"
-    )
-    last_month: int = arguments.parse_args().last_month
+    arguments.add_argument("--quick", action="store_true", help="two months, small models")
+    quick: bool = arguments.parse_args().quick
     notebook = read(NOTEBOOK)
-    if last_month < 12:
-        notebook = with_parameters(notebook, LAST_MONTH=last_month)
+    if quick:
+        notebook = with_parameters(notebook, **QUICK)
     try:
         return demonstrate(notebook, _fresh_state())
     except CellError as failure:

@@ -237,7 +237,7 @@ impl Cache {
     /// The right to compute a key, until it is dropped or the process dies; `None` while somebody
     /// alive has it. Advisory: nothing is stored or refused because of it.
     pub fn claim(&self, key: &Key) -> Result<Option<Claim>> {
-        Claim::try_take(&self.store.lock_path(&key.visible()))
+        self.store.claim(&key.visible())
     }
 
     /// Writes the hits and misses that were counted.

@@ -37,8 +37,12 @@ pub fn analyse_python<'py>(py: Python<'py>, source: &str) -> PyResult<Bound<'py,
     match cacheness::analyse_python(source) {
         Ok(facts) => Ok(Bound::new(py, CellFacts::from(facts))?.into_any()),
         Err(uncacheable) => {
-            let place = uncacheable.line.map_or_else(String::new, |line| format!(" (line {line})"));
-            Ok(format!("{}{place}", uncacheable.reason).into_pyobject(py)?.into_any())
+            let place = uncacheable
+                .line
+                .map_or_else(String::new, |line| format!(" (line {line})"));
+            Ok(format!("{}{place}", uncacheable.reason)
+                .into_pyobject(py)?
+                .into_any())
         }
     }
 }
@@ -46,7 +50,13 @@ pub fn analyse_python<'py>(py: Python<'py>, source: &str) -> PyResult<Bound<'py,
 impl From<cacheness::CellFacts> for CellFacts {
     fn from(facts: cacheness::CellFacts) -> Self {
         let magic = |magic: cacheness::Magic| {
-            (kind(magic.kind), magic.name, magic.line, magic.body, magic.at)
+            (
+                kind(magic.kind),
+                magic.name,
+                magic.line,
+                magic.body,
+                magic.at,
+            )
         };
         Self {
             source: facts.source.to_string(),
@@ -56,10 +66,18 @@ impl From<cacheness::CellFacts> for CellFacts {
             deletes: facts.deletes,
             imports: facts.imports,
             members: facts.members,
-            literals: facts.literals.into_iter().map(|found| (found.text, found.line)).collect(),
+            literals: facts
+                .literals
+                .into_iter()
+                .map(|found| (found.text, found.line))
+                .collect(),
             attributes: facts.attributes,
             calls: facts.calls,
-            dynamic: facts.dynamic.into_iter().map(|effect| (effect.what, effect.line)).collect(),
+            dynamic: facts
+                .dynamic
+                .into_iter()
+                .map(|effect| (effect.what, effect.line))
+                .collect(),
             assumes: facts.assumes,
             magics: facts.magics.into_iter().map(magic).collect(),
             has_await: facts.has_await,

@@ -4,7 +4,7 @@
 //! no run is observed.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -78,6 +78,7 @@ extern "C" fn hook(event: *const c_char, args: *mut pyo3::ffi::PyObject, _: *mut
 enum Kind {
     Open,
     List,
+    Make,
     Path(&'static str),
     Text(&'static str),
 }
@@ -87,8 +88,11 @@ fn kind(event: &[u8]) -> Option<Kind> {
         b"open" => Kind::Open,
         b"os.listdir" | b"os.scandir" => Kind::List,
         b"sqlite3.connect" => Kind::Path("read"),
-        b"os.remove" | b"os.rename" | b"os.rmdir" | b"os.mkdir" | b"os.truncate" => Kind::Path("write"),
-        b"subprocess.Popen" | b"os.system" | b"os.exec" | b"os.posix_spawn" => Kind::Text("subprocess"),
+        b"os.remove" | b"os.rename" | b"os.rmdir" | b"os.truncate" => Kind::Path("write"),
+        b"os.mkdir" => Kind::Make,
+        b"subprocess.Popen" | b"os.system" | b"os.exec" | b"os.posix_spawn" => {
+            Kind::Text("subprocess")
+        }
         b"socket.connect" | b"socket.getaddrinfo" => Kind::Text("network"),
         b"builtins.input" => Kind::Text("input"),
         _ => return None,
@@ -98,16 +102,30 @@ fn kind(event: &[u8]) -> Option<Kind> {
 fn read(kind: Kind, args: &Bound<'_, PyTuple>) -> PyResult<Option<Event>> {
     Ok(match kind {
         Kind::Open => {
-            let flags: i64 = args.get_item(2).and_then(|flags| flags.extract()).unwrap_or(0);
-            let event = if flags & WRITING != 0 { "write" } else { "read" };
+            let flags: i64 = args
+                .get_item(2)
+                .and_then(|flags| flags.extract())
+                .unwrap_or(0);
+            let event = if flags & WRITING != 0 {
+                "write"
+            } else {
+                "read"
+            };
             path(&args.get_item(0)?)?.map(|path| (event, path))
         }
         Kind::List if is_import_machinery(args.py()) => None,
         Kind::List => path(&args.get_item(0)?)?.map(|path| ("list", path)),
+        // `exist_ok=True` tries to make what is there.
+        Kind::Make => path(&args.get_item(0)?)?
+            .filter(|path| !Path::new(path).exists())
+            .map(|path| ("write", path)),
         Kind::Path(event) => path(&args.get_item(0)?)?.map(|path| (event, path)),
         Kind::Text(event) => {
             let subject = args.iter().next().map(|first| first.str()).transpose()?;
-            Some((event, subject.map_or_else(String::new, |subject| subject.to_string())))
+            Some((
+                event,
+                subject.map_or_else(String::new, |subject| subject.to_string()),
+            ))
         }
     })
 }
@@ -145,7 +163,10 @@ fn absolute(text: String) -> PyResult<Option<String>> {
 fn is_import_machinery(py: Python<'_>) -> bool {
     let caller = py.import("sys").and_then(|sys| {
         let frame = sys.call_method1("_getframe", (0,))?;
-        frame.getattr("f_code")?.getattr("co_filename")?.extract::<String>()
+        frame
+            .getattr("f_code")?
+            .getattr("co_filename")?
+            .extract::<String>()
     });
     caller.is_ok_and(|file| file.starts_with("<frozen importlib"))
 }

@@ -13,7 +13,7 @@ pub struct CellFacts {
     /// Names that may be read before the cell itself binds them; builtins are among them, and so are names that are
     /// only defined somewhere else or nowhere: intersect with the namespace.
     pub reads: BTreeSet<String>,
-    /// Names that may be bound in the namespace, by `global` in a function as well.
+    /// Names that may be bound in the namespace, by `global` in a function as well. `from m import *` binds more.
     pub writes: BTreeSet<String>,
     /// Names that may be deleted from the namespace (`del`, and the name of an `except … as` clause).
     pub deletes: BTreeSet<String>,
@@ -32,7 +32,8 @@ pub struct CellFacts {
     pub dynamic: Vec<Effect>,
     /// Names whose usual meaning the analysis relied on: `open` does not swallow exceptions, `range(3)` is not empty.
     pub assumes: BTreeSet<String>,
-    /// Magics and shell lines, as IPython's transformation spells them.
+    /// Magics and shell lines, as IPython's transformation spells them. What their own text reads or binds is not in
+    /// `reads` and `writes`.
     pub magics: Vec<Magic>,
     /// The cell awaits at its top level, and needs an event loop.
     pub has_await: bool,

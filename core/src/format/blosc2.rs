@@ -265,6 +265,13 @@ impl ChunkHeader {
         if header[2] >> 5 == 6 || header[16..22].iter().any(|&filter| filter > 4) {
             return Err(bad("it needs a plugin"));
         }
+        let set = |(filter, setting): (&u8, &u8)| matches!(filter, 1 | 2) && *setting != 0;
+        if header[16..22].iter().zip(&header[24..30]).any(set) {
+            // A later blosc2 shuffles parts of an item; this one would ignore the setting and give wrong bytes.
+            return Err(bad(
+                "its filter is set in a way that this version does not know",
+            ));
+        }
         if header[31] & 0x08 != 0 {
             return Err(bad("its data is elsewhere")); // A lazy chunk would send blosc2 to a file.
         }

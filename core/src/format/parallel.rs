@@ -45,11 +45,7 @@ pub(super) fn run<J: Send, S>(
     };
     std::thread::scope(|scope| {
         let others: Vec<_> = (1..threads)
-            .map_while(|_| {
-                std::thread::Builder::new()
-                    .spawn_scoped(scope, &worker)
-                    .ok()
-            })
+            .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, worker).ok())
             .collect();
         let mine = worker();
         others.into_iter().fold(mine, |result, other| {

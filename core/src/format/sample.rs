@@ -1,15 +1,15 @@
 //! How to compress, decided by trying on a small part of the data.
 
 use super::blosc2::{CHUNK_OVERHEAD, ChunkParams, Compressor, Filter};
-use super::compression::Compression;
+use super::compression::{Codec, Compression};
 use crate::Result;
 
-/// Stored must be at most this part of raw, in percent, or the data is stored as it is: what a few percent save on
-/// disk, compressing and decompressing take back several times.
-const WORTH_PERCENT: usize = 85;
+/// Stored must be at most this part of raw, in percent, or the data is stored as it is: what a little less disk saves,
+/// compressing and decompressing take back many times. Random floats, whose exponents alone shrink, stay as they are.
+const WORTH_PERCENT: usize = 75;
 
-/// Bytes of a piece that is tried, and how many pieces, spread over the data.
-const PIECE: usize = 64 << 10;
+/// Bytes of a piece that is tried, at most, and how many pieces, spread over the data.
+const PIECE: usize = 32 << 10;
 const PIECES: usize = 4;
 
 /// Less data than this is compressed without trying.
@@ -37,28 +37,47 @@ pub(super) fn choose(
     if data.len() < TOO_SMALL {
         return Ok(base);
     }
-    let filters: &[Filter] = match typesize {
-        1 => &[Filter::None, Filter::Bitshuffle],
-        2..=16 => &[Filter::Shuffle, Filter::Bitshuffle, Filter::None],
-        _ => &[Filter::Shuffle, Filter::None],
+    let (filter, worth) = choose_filter(data, typesize)?;
+    let params = ChunkParams { filter, ..base };
+    // What the fastest codec cannot shrink, a thorough one still may.
+    if worth || (compression.codec != Codec::Lz4 && try_on(data, params)?.worth()) {
+        return Ok(params);
+    }
+    Ok(base.plain())
+}
+
+/// The best filter, judged with the fastest codec, and whether that codec makes the data worth compressing.
+fn choose_filter(data: &[u8], typesize: usize) -> Result<(Filter, bool)> {
+    // Bitshuffle decodes slower, and unshuffled numbers compress slower, so they have to save more.
+    let others: &[(Filter, usize)] = match typesize {
+        1 => &[(Filter::Bitshuffle, 60)],
+        2..=16 => &[(Filter::Bitshuffle, 60), (Filter::None, 50)],
+        _ => &[(Filter::None, 50)],
     };
-    let mut compressor = Compressor::default();
-    let mut best = (usize::MAX, base);
-    let mut raw = 0;
-    for &filter in filters {
-        let params = ChunkParams { filter, ..base };
-        let (tried, stored) = try_on(&mut compressor, data, params)?;
-        raw = tried;
-        // A later filter costs more or splits less well: it has to earn its place.
-        if best.0 == usize::MAX || stored < best.0 / 10 * 8 {
-            best = (stored, params);
+    let params = |filter| ChunkParams {
+        codec: Codec::Lz4,
+        level: 5,
+        filter,
+        typesize,
+        blocksize: 0,
+    };
+    let first = default_filter(typesize);
+    let mut best = (first, try_on(data, params(first))?);
+    for &(filter, percent) in others {
+        let tried = try_on(data, params(filter))?;
+        if tried.stored < best.1.stored / 100 * percent {
+            best = (filter, tried);
         }
     }
-    Ok(if best.0 > raw / 100 * WORTH_PERCENT {
-        base.plain()
+    Ok((best.0, best.1.worth()))
+}
+
+fn default_filter(typesize: usize) -> Filter {
+    if typesize == 1 {
+        Filter::None
     } else {
-        best.1
-    })
+        Filter::Shuffle
+    }
 }
 
 /// Whether the codec of a table makes `data` (values one after the other, unfiltered) smaller.
@@ -70,29 +89,35 @@ pub(super) fn shrinks(data: &[u8]) -> Result<bool> {
     Ok(choose(data, 1, 0, &compression)?.level > 0)
 }
 
-fn default_filter(typesize: usize) -> Filter {
-    if typesize == 1 {
-        Filter::None
-    } else {
-        Filter::Shuffle
+/// What compressing some pieces gave, in bytes.
+struct Tried {
+    raw: usize,
+    stored: usize,
+}
+
+impl Tried {
+    fn worth(&self) -> bool {
+        self.stored <= self.raw / 100 * WORTH_PERCENT
     }
 }
 
-/// The raw and the stored size of some pieces of `data`.
-fn try_on(compressor: &mut Compressor, data: &[u8], params: ChunkParams) -> Result<(usize, usize)> {
+/// Compresses some pieces of `data`.
+fn try_on(data: &[u8], params: ChunkParams) -> Result<Tried> {
     let params = ChunkParams {
         blocksize: 0,
         ..params
     };
-    let piece = (PIECE / params.typesize).max(1) * params.typesize;
-    let mut out = vec![0; piece.min(data.len()) + CHUNK_OVERHEAD];
-    let (mut raw, mut stored) = (0, 0);
-    for start in starts(data.len(), piece, params.typesize) {
-        let piece = &data[start..data.len().min(start + piece)];
-        raw += piece.len();
-        stored += compressor.compress(&params, piece, &mut out)?;
+    let mut compressor = Compressor::default();
+    let size = PIECE.min(data.len() / PIECES);
+    let size = (size / params.typesize).max(1) * params.typesize;
+    let mut out = vec![0; size + CHUNK_OVERHEAD];
+    let mut tried = Tried { raw: 0, stored: 0 };
+    for start in starts(data.len(), size, params.typesize) {
+        let piece = &data[start..data.len().min(start + size)];
+        tried.raw += piece.len();
+        tried.stored += compressor.compress(&params, piece, &mut out)?;
     }
-    Ok((raw, stored))
+    Ok(tried)
 }
 
 /// Where the pieces start: spread over the data, on whole items.

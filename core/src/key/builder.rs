@@ -111,7 +111,7 @@ mod tests {
         );
     }
 
-    const GOLDEN: (&str, &str) = ("", "");
+    const GOLDEN: (&str, &str) = ("5099c1dd7a5f5e80", "b214f2a7ee962272f647ec236e9f4b80");
 
     #[test]
     fn a_detail_is_told_and_not_hashed() {

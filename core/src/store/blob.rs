@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::process;
 
 use super::layout::{Directory, create_new, is_ours};
-use super::lock::is_still;
+use super::lock::{is_lockless, is_still};
 use crate::error::{Error, Result};
 use crate::hash::Digest;
 
@@ -59,7 +59,7 @@ impl<'a> DraftFile<'a> {
             other => other.map_err(Error::storage("cannot write", &path))?,
         };
         if let Err(error) = marker.lock()
-            && error.kind() != ErrorKind::Unsupported
+            && !is_lockless(&error)
         {
             let _ = fs::remove_file(&path);
             return Err(Error::storage("cannot lock", &path)(error));

@@ -162,7 +162,7 @@ fn check_header(path: &Path) -> std::result::Result<(), Refusal> {
 
 fn judge(version: i64, application: i64) -> std::result::Result<(), Refusal> {
     match (version, application) {
-        (version, sql::APPLICATION) if version > sql::VERSION => Err(Refusal::Newer(version)),
+        (version, sql::APPLICATION | 0) if version > sql::VERSION => Err(Refusal::Newer(version)),
         (sql::VERSION, sql::APPLICATION) | (0, 0) => Ok(()),
         _ => Err(Refusal::Foreign(format!(
             "it is a database, but no cache index (application {application:#x}, version {version})"

@@ -74,6 +74,7 @@ impl Store {
         payloads: &[Payload],
         inline_limit: usize,
     ) -> Result<i64> {
+        self.index().ready()?;
         let flush = self.index().durability() == Durability::Full;
         let mut drafts = Vec::new();
         let mut blobs = Vec::with_capacity(payloads.len());

@@ -36,6 +36,9 @@ struct Session {
     next: OnceLock<Box<Session>>,
 }
 
+/// How often a replaced database is opened again within one call.
+const RETRIES: u32 = 8;
+
 /// Device and inode of the database file.
 type Identity = (u64, u64);
 
@@ -68,12 +71,25 @@ impl Index {
         lock(&self.warnings).push(message);
     }
 
+    /// Makes sure that directory and database are there; they may have been removed while in use.
+    pub fn ready(&self) -> Result<()> {
+        self.session().map(drop)
+    }
+
     /// Runs statements that only read, or that need no transaction.
     pub fn with<T>(&self, run: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        let session = self.session()?;
-        let guard = lock(&session.connection);
+        let mut session = self.session()?;
+        let mut guard = lock(&session.connection);
+        // Another thread may have retired the session since; the one after it is ready.
+        for _ in 0..RETRIES {
+            if guard.is_some() {
+                break;
+            }
+            session = self.session()?;
+            guard = lock(&session.connection);
+        }
         let Some(connection) = guard.as_ref() else {
-            return Err(self.failure("it was closed".to_owned()));
+            return Err(self.failure("it is replaced again and again".to_owned()));
         };
         run(connection).map_err(|error| {
             if is_corrupt(&error) {

@@ -24,7 +24,7 @@ impl Claim {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 // No locks on this file system: nobody can be kept out, so nobody is.
-                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+                Err(TryLockError::Error(error)) if is_lockless(&error) => {}
                 Err(TryLockError::Error(error)) => {
                     return Err(Error::storage("cannot lock", path)(error));
                 }
@@ -44,7 +44,7 @@ impl Claim {
         loop {
             let file = open_or_create(path).map_err(Error::storage("cannot open", path))?;
             match file.lock() {
-                Err(error) if error.kind() != io::ErrorKind::Unsupported => {
+                Err(error) if !is_lockless(&error) => {
                     return Err(Error::storage("cannot lock", path)(error));
                 }
                 _ => {}
@@ -69,6 +69,11 @@ impl Drop for Claim {
             let _ = self.file.unlock();
         }
     }
+}
+
+/// Whether the file system has no locks at all.
+pub fn is_lockless(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported || error.raw_os_error() == Some(libc::ENOLCK)
 }
 
 /// Whether `path` still names the open file: its last holder removes it.

@@ -1,7 +1,8 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::index::Index;
 use super::layout::Directory;
+use super::lock::Claim;
 use crate::config::Durability;
 use crate::error::Result;
 
@@ -42,9 +43,10 @@ impl Store {
         self.index.directory().root()
     }
 
-    /// Where the lock file of this name lies.
-    pub fn lock_path(&self, name: &str) -> PathBuf {
-        self.index.directory().lock(name)
+    /// The lock of this name, or `None` while somebody alive holds it.
+    pub fn claim(&self, name: &str) -> Result<Option<Claim>> {
+        self.index.ready()?;
+        Claim::try_take(&self.index.directory().lock(name))
     }
 
     pub fn take_warnings(&self) -> Vec<String> {

@@ -308,18 +308,33 @@ def is_installed_file(file: str) -> bool:
     return os.path.realpath(file).startswith((*installed, *standard))
 
 
-@functools.lru_cache(maxsize=4096)
 def _version(module: str) -> str:
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:
         return f"python {sys.version_info.major}.{sys.version_info.minor}"
-    for distribution in _distributions().get(top, ()):
-        return f"{distribution} {importlib.metadata.version(distribution)}"
-    return str(getattr(sys.modules.get(top), "__version__", "unknown"))
+    version = package_version(top)
+    return version or str(getattr(sys.modules.get(top), "__version__", "unknown"))
 
 
+# Where the names differ. Others are found as well, by reading the metadata of everything that is installed.
+_DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python",
+    "dateutil": "python-dateutil",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "PyYAML",
+}
+
+
+@functools.lru_cache(maxsize=4096)
 def package_version(top: str) -> str | None:
     """The version of the distribution that provides the top-level package, if one does."""
+    try:
+        return importlib.metadata.version(_DISTRIBUTIONS.get(top, top))
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        pass
     for distribution in _distributions().get(top, ()):
         return importlib.metadata.version(distribution)
     return None

@@ -160,7 +160,7 @@ impl Walker {
     }
 
     /// Relies on the usual meaning of `name`, if the cell does not bind it itself.
-    fn usual(&mut self, name: &str) -> bool {
+    pub fn usual(&mut self, name: &str) -> bool {
         let root = name.split('.').next().unwrap_or(name);
         let bound = self.found.writes.contains(root) && !self.found.aliases.contains_key(root);
         let usual = self.is_outer(root) && !bound;
@@ -232,7 +232,7 @@ impl Walker {
             return false;
         };
         let last = name.rsplit('.').next().unwrap_or_default();
-        TRANSPARENT.binary_search(&last).is_ok() && self.usual(&name)
+        TRANSPARENT.contains(&last) && self.usual(&name)
     }
 }
 

@@ -1,12 +1,42 @@
 use std::collections::HashSet;
 
 use ruff_python_ast::{
-    ExprLambda, Parameters, StmtClassDef, StmtFunctionDef, StmtTypeAlias, TypeParam, TypeParams,
+    Decorator, Expr, ExprLambda, Parameters, StmtClassDef, StmtFunctionDef, StmtTypeAlias,
+    TypeParam, TypeParams,
 };
 
 use super::bindings::Bindings;
+use super::calls::dotted;
 use super::names::{ClassScope, Scope};
 use super::walker::Walker;
+
+/// Decorators that do not call what they decorate. Any other may, before the name is bound.
+const PASSIVE: &[&str] = &[
+    "abstractmethod",
+    "asynccontextmanager",
+    "cache",
+    "cached_property",
+    "classmethod",
+    "contextmanager",
+    "dataclass",
+    "deleter",
+    "final",
+    "fixture",
+    "getter",
+    "inference_mode",
+    "jit",
+    "lru_cache",
+    "njit",
+    "no_grad",
+    "overload",
+    "override",
+    "property",
+    "setter",
+    "singledispatch",
+    "staticmethod",
+    "total_ordering",
+    "wraps",
+];
 
 impl Walker {
     pub fn function_def(&mut self, def: &StmtFunctionDef) {
@@ -27,8 +57,12 @@ impl Walker {
             walker.functions -= 1;
             reads
         });
+        let passive = self.are_passive(&def.decorator_list);
+        if !passive {
+            self.run(&reads);
+        }
         self.bind(&def.name);
-        self.define(&def.name, reads, def.decorator_list.is_empty());
+        self.define(&def.name, reads, passive);
     }
 
     pub fn lambda(&mut self, lambda: &ExprLambda) -> Vec<u32> {
@@ -68,15 +102,20 @@ impl Walker {
                 _ => Vec::new(),
             }
         });
-        self.bind(&def.name);
-        // A base, a metaclass or a decorator may call methods while it makes the class.
-        let plain = def.decorator_list.is_empty()
-            && def
-                .arguments
-                .as_ref()
-                .is_none_or(|arguments| arguments.is_empty());
         let reads: HashSet<u32> = methods.into_iter().flat_map(|(_, reads)| reads).collect();
-        self.define(&def.name, reads.into_iter().collect(), plain);
+        let reads: Vec<u32> = reads.into_iter().collect();
+        let passive = self.are_passive(&def.decorator_list);
+        if !passive {
+            self.run(&reads);
+        }
+        self.bind(&def.name);
+        // A base or metaclass may call methods while it makes the class; they do not look for the class by its own
+        // name then, since in a fresh namespace there is none.
+        let plain = def
+            .arguments
+            .as_ref()
+            .is_none_or(|arguments| arguments.is_empty());
+        self.define(&def.name, reads, passive && plain);
     }
 
     /// The value is evaluated when something asks for it.
@@ -88,6 +127,21 @@ impl Walker {
         });
         self.run(&reads);
         self.target(&alias.name);
+    }
+
+    fn are_passive(&mut self, decorators: &[Decorator]) -> bool {
+        decorators.iter().all(|decorator| {
+            let (maker, eager) = match &decorator.expression {
+                Expr::Call(call) => (&*call.func, !call.arguments.args.is_empty()),
+                other => (other, false),
+            };
+            let Some(name) = dotted(maker) else {
+                return false;
+            };
+            let last = name.rsplit('.').next().unwrap_or_default();
+            let compiles = eager && matches!(last, "jit" | "njit");
+            PASSIVE.contains(&last) && !compiles && self.usual(&name)
+        })
     }
 
     fn defaults(&mut self, parameters: &Parameters) {

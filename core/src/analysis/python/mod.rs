@@ -15,8 +15,6 @@ mod syntax;
 mod walker;
 
 #[cfg(test)]
-mod oracle;
-#[cfg(test)]
 mod tests;
 
 pub use parse::{analyse_python, python_source_digest};

@@ -5,6 +5,7 @@ use ruff_python_ast::{
 
 use super::bindings::imported_name;
 use super::flow::Flow;
+use super::names::Scope;
 use super::walker::Walker;
 
 impl Walker {
@@ -105,7 +106,8 @@ impl Walker {
 
     fn ann_assign(&mut self, assign: &StmtAnnAssign) {
         // Annotations of a function's own variables are never evaluated, nor kept.
-        if self.functions == 0 || !assign.simple {
+        let own = matches!(self.scopes.last(), Some(Scope::Function { .. }));
+        if !own {
             self.annotation(&assign.annotation);
         }
         if let Some(value) = &assign.value {

@@ -108,8 +108,10 @@ struct Hidden<'a> {
 impl Hidden<'_> {
     fn feed(&mut self, node: &impl Ranged) {
         let range = node.range();
-        self.hasher
-            .str(&self.source[range.start().to_usize()..range.end().to_usize()]);
+        let text = self
+            .source
+            .get(range.start().to_usize()..range.end().to_usize());
+        self.hasher.str(text.unwrap_or_default());
     }
 }
 

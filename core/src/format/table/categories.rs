@@ -48,13 +48,18 @@ impl Collected {
             let Some(array) = batch.column(*column).as_any_dictionary_opt() else {
                 continue;
             };
+            let name = batch.schema_ref().field(*column).name().clone();
+            if array.values().len() > most_categories(array.data_type()) {
+                return Err(Error::Format(format!(
+                    "column {name:?}: too many categories for its keys"
+                )));
+            }
             match known {
                 None => *known = Some(array.values().clone()),
                 Some(known) if Arc::ptr_eq(known, array.values()) || known == array.values() => {}
                 Some(_) => {
                     return Err(Error::Format(format!(
-                        "column {:?}: its chunks have different categories",
-                        batch.schema_ref().field(*column).name()
+                        "column {name:?}: its chunks have different categories"
                     )));
                 }
             }
@@ -76,6 +81,20 @@ impl Collected {
                 Ok(KeyValue::new(format!("{PREFIX}{column}"), json))
             })
             .collect()
+    }
+}
+
+/// How many categories the Parquet reader can give back with keys of this type: one less than the keys could number.
+fn most_categories(dictionary: &DataType) -> usize {
+    let DataType::Dictionary(keys, _) = dictionary else {
+        return 0;
+    };
+    match **keys {
+        DataType::Int8 => i8::MAX as usize,
+        DataType::UInt8 => u8::MAX as usize,
+        DataType::Int16 => i16::MAX as usize,
+        DataType::UInt16 => u16::MAX as usize,
+        _ => i32::MAX as usize,
     }
 }
 

@@ -1,8 +1,10 @@
 use std::collections::HashMap;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use arrow_array::{
     ArrayRef, RecordBatch, RecordBatchIterator, RecordBatchOptions, RecordBatchReader,
+    new_empty_array,
 };
 use arrow_schema::{Schema, SchemaRef};
 use bytes::Bytes;
@@ -25,6 +27,12 @@ use crate::{Error, Result};
 /// # Errors
 /// [`Error::Format`] when these are not the bytes of such a file.
 pub fn decode_table(bytes: Vec<u8>) -> Result<Box<dyn RecordBatchReader + Send>> {
+    // The Parquet reader panics at some damaged bytes. It holds nothing of ours that could be left half changed.
+    catch_unwind(|| read(bytes))
+        .unwrap_or_else(|_| Err(Error::Format("Parquet: the file is malformed".into())))
+}
+
+fn read(bytes: Vec<u8>) -> Result<Box<dyn RecordBatchReader + Send>> {
     let bytes = Bytes::from(bytes);
     let metadata =
         ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()).map_err(parquet_error)?;
@@ -69,23 +77,38 @@ struct Job<'a> {
 }
 
 impl Table {
+    /// The batches in order: one for each row group, or a single empty one, which carries the categories.
     fn decode(&self) -> Result<Vec<RecordBatch>> {
         let file: &ParquetMetaData = self.metadata.metadata();
-        let groups = file.num_row_groups();
+        let groups: Vec<usize> = (0..file.num_row_groups())
+            .filter(|&group| file.row_group(group).num_rows() != 0)
+            .collect();
         let columns = self.schema.fields().len();
+        if groups.is_empty() {
+            let arrays = self
+                .schema
+                .fields()
+                .iter()
+                .map(|field| new_empty_array(field.data_type()));
+            let arrays = arrays
+                .enumerate()
+                .map(|(n, array)| Some(self.categories.restore(n, array)));
+            let arrays = arrays.map(Option::transpose).collect::<Result<Vec<_>>>()?;
+            return Ok(vec![self.batch(0, arrays)?]);
+        }
         let size: i64 = file
             .row_groups()
             .iter()
             .map(|group| group.total_byte_size())
             .sum();
         let size = usize::try_from(size).unwrap_or(0);
-        let threads = parallel::threads_for(0, groups.saturating_mul(columns), size);
-        let slice = columns.div_ceil(threads.div_ceil(groups.max(1))).max(1);
-        let mut arrays: Vec<Vec<Option<ArrayRef>>> = vec![vec![None; columns]; groups];
-        let jobs: Vec<Job> = arrays
-            .iter_mut()
-            .enumerate()
-            .flat_map(|(group, arrays)| {
+        let threads = parallel::threads_for(0, groups.len().saturating_mul(columns), size);
+        let slice = columns.div_ceil(threads.div_ceil(groups.len())).max(1);
+        let mut arrays: Vec<Vec<Option<ArrayRef>>> = vec![vec![None; columns]; groups.len()];
+        let jobs: Vec<Job> = groups
+            .iter()
+            .zip(&mut arrays)
+            .flat_map(|(&group, arrays)| {
                 let slices = arrays.chunks_mut(slice).enumerate();
                 slices.map(move |(n, columns)| Job {
                     group,
@@ -95,10 +118,9 @@ impl Table {
             })
             .collect();
         parallel::run(jobs, threads, || (), |(), job| self.decode_columns(job))?;
-        arrays
-            .into_iter()
-            .enumerate()
-            .map(|(group, arrays)| self.batch(group, arrays))
+        let batches = groups.iter().zip(arrays);
+        batches
+            .map(|(&group, arrays)| self.batch(self.rows(group)?, arrays))
             .collect()
     }
 
@@ -130,13 +152,13 @@ impl Table {
         Ok(())
     }
 
-    fn batch(&self, group: usize, arrays: Vec<Option<ArrayRef>>) -> Result<RecordBatch> {
+    fn batch(&self, rows: usize, arrays: Vec<Option<ArrayRef>>) -> Result<RecordBatch> {
         let missing = || Error::Format("a row group lacks a column".into());
         let arrays = arrays
             .into_iter()
             .collect::<Option<Vec<_>>>()
             .ok_or_else(missing)?;
-        let options = RecordBatchOptions::new().with_row_count(Some(self.rows(group)?));
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
             .map_err(|e| Error::Format(format!("Parquet: {e}")))
     }

@@ -1,7 +1,9 @@
+use std::collections::HashSet;
 use std::str::FromStr;
 
-use arrow_array::{Array, RecordBatch, RecordBatchReader};
-use arrow_schema::{ArrowError, Schema};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader};
+use arrow_schema::{ArrowError, DataType, Schema};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, Type, ZstdLevel};
@@ -12,10 +14,13 @@ use parquet::schema::types::ColumnPath;
 use super::categories::{Collected, is_ours};
 use super::support::{parquet_error, table_can_hold};
 use crate::format::sample;
-use crate::{Error, Result};
+use crate::{Error, Result, short};
 
 /// Rows of a row group: enough for long runs, few enough that the cores share a table.
 const GROUP_ROWS: usize = 256 << 10;
+
+/// Rows of a text column that are looked at before it is written.
+const SAMPLED_ROWS: usize = 2000;
 
 /// Dictionaries of text columns may grow to this many bytes before the column falls back to plain values.
 const DICTIONARY_BYTES: usize = 4 << 20;
@@ -143,46 +148,68 @@ fn properties(
             properties = properties.set_column_dictionary_enabled(leaf.path().clone(), true);
         }
     }
-    match first {
-        Some(batch) if options.codec != TableCodec::None => skip_useless_codecs(properties, batch),
-        _ => Ok(properties),
+    if let Some(batch) = first {
+        properties = column_properties(properties, batch, options)?;
     }
-    .map(WriterPropertiesBuilder::build)
+    Ok(properties.build())
 }
 
-/// Stores the columns of numbers that the codec would not make smaller as they are.
-fn skip_useless_codecs(
+/// What a look at the first batch saves: dictionaries of unique texts, and codecs that find nothing.
+fn column_properties(
     mut properties: WriterPropertiesBuilder,
     batch: &RecordBatch,
+    options: &TableOptions,
 ) -> Result<WriterPropertiesBuilder> {
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        let Some(width) = field.data_type().primitive_width() else {
-            continue;
-        };
-        let data = column.to_data();
-        let start = data.offset() * width;
-        let values = data.buffers()[0].get(start..start + data.len() * width);
-        if let Some(values) = values
-            && !sample::shrinks(values)?
-        {
-            let path = ColumnPath::new(vec![field.name().clone()]);
+        let path = ColumnPath::new(vec![field.name().clone()]);
+        if mostly_unique(column) {
+            properties = properties.set_column_dictionary_enabled(path, false);
+        } else if options.codec != TableCodec::None && !shrinks(column)? {
             properties = properties.set_column_compression(path, Compression::UNCOMPRESSED);
         }
     }
     Ok(properties)
 }
 
-/// What was written is only as good as what reading it gives: the types are compared, from the footer alone.
+/// Whether a codec makes a column of numbers smaller; other columns are taken to shrink.
+fn shrinks(column: &ArrayRef) -> Result<bool> {
+    let Some(width) = column.data_type().primitive_width() else {
+        return Ok(true);
+    };
+    let data = column.to_data();
+    let start = data.offset() * width;
+    match data.buffers()[0].get(start..start + data.len() * width) {
+        Some(values) => sample::shrinks(values),
+        None => Ok(true),
+    }
+}
+
+/// Whether a text column rarely repeats itself, so that looking for repetitions is wasted time.
+fn mostly_unique(column: &ArrayRef) -> bool {
+    let rows = (0..column.len()).step_by((column.len() / SAMPLED_ROWS).max(1));
+    let (mut seen, mut distinct) = (0, HashSet::new());
+    let mut add = |text: &str| {
+        seen += 1;
+        distinct.insert(short(text.as_bytes()));
+    };
+    match column.data_type() {
+        DataType::Utf8 => rows.for_each(|row| add(column.as_string::<i32>().value(row))),
+        DataType::LargeUtf8 => rows.for_each(|row| add(column.as_string::<i64>().value(row))),
+        DataType::Utf8View => rows.for_each(|row| add(column.as_string_view().value(row))),
+        _ => {}
+    }
+    distinct.len() > seen / 2
+}
+
+/// What was written is only as good as what reading it gives: the fields are compared, from the footer alone.
 fn comes_back(bytes: &bytes::Bytes, schema: &Schema) -> Result<()> {
     let metadata =
         ArrowReaderMetadata::load(bytes, ArrowReaderOptions::new()).map_err(parquet_error)?;
     for (written, read) in schema.fields().iter().zip(metadata.schema().fields()) {
-        if written.data_type() != read.data_type() || written.is_nullable() != read.is_nullable() {
+        if written != read {
             return Err(Error::Format(format!(
-                "column {:?}: Parquet brings {} back as {}",
-                written.name(),
-                written.data_type(),
-                read.data_type()
+                "column {:?}: Parquet brings {written} back as {read}",
+                written.name()
             )));
         }
     }

@@ -27,6 +27,9 @@ from cacheness.magic.options import Options
 
 PlainInput = tuple[str, str, str, str | None]
 
+# Goes up when an older entry could not be restored any more, or not rightly.
+ENTRY_FORMAT = "1"
+
 # Magics whose line or body is code of the cell.
 _CODE_MAGICS = frozenset("time timeit prun capture memit mprun lprun".split())
 # Magics that change the kernel itself, which restoring could not do again.
@@ -106,7 +109,10 @@ def resolve(
     decomposer = Decomposer(namespace)
     walk = Walk(decomposer)
     roots: dict[str, Any] = {}
-    inputs: list[PlainInput] = [("source", "cell", _source_digest(facts), None)]
+    inputs: list[PlainInput] = [
+        ("source", "cell", _source_digest(facts), None),
+        _version("cell entries", ENTRY_FORMAT),
+    ]
     pending = names
     while pending:
         for name in sorted(pending):

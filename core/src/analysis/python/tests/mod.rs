@@ -1,0 +1,6 @@
+mod digests;
+mod effects;
+mod oracle;
+mod programs;
+mod reads;
+mod robust;

@@ -1,0 +1,110 @@
+"""The line under a cell, and the record that programs read."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Outcome = Literal["hit", "miss", "uncacheable", "error"]
+
+TAG = "cacheness-badge"
+_MARKS: dict[Outcome, str] = {"hit": "●", "miss": "○", "uncacheable": "△", "error": "△"}
+
+
+@dataclass
+class Record:
+    """What happened to one cell: `metadata.cacheness` of the message, and `cacheness.magic.last()`.
+
+    Attributes:
+        outcome: whether it was restored, run, or run without being stored.
+        name: the cell's `key=`, if it has one.
+        key: 16 hexadecimal digits, `None` when the cell has none.
+        reason: why it ran, or why nothing was stored; `None` for a hit.
+        elapsed_s: wall time of this execution in seconds, hashing and loading or storing included.
+        saved_s: on a hit, the time of the original run less `elapsed_s`.
+        restored: names of variables that were restored or, on a miss, stored.
+        size_bytes: what the entry takes on disk.
+        age_s: on a hit, the age of the entry.
+        notes: what else the person should know.
+    """
+
+    outcome: Outcome
+    name: str | None = None
+    key: str | None = None
+    reason: str | None = None
+    elapsed_s: float = 0.0
+    saved_s: float = 0.0
+    restored: list[str] = field(default_factory=list)
+    size_bytes: int = 0
+    age_s: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    def as_metadata(self) -> dict[str, Any]:
+        """JSON, for the message."""
+        return asdict(self)
+
+    def sentence(self) -> str:
+        """The line, in plain text."""
+        who = f"{self.name}: " if self.name else ""
+        parts = [part for part in self._parts() if part]
+        return f"{_MARKS[self.outcome]} {who}{' · '.join(parts)}"
+
+    def _parts(self) -> list[str]:
+        if self.outcome == "hit":
+            return [
+                f"restored {_names(self.restored)}".rstrip(),
+                size(self.size_bytes),
+                f"{duration(self.elapsed_s)} instead of {duration(self.saved_s + self.elapsed_s)}",
+                f"{duration(self.age_s)} old" if self.age_s >= 1 else "just stored",
+                *self.notes,
+            ]
+        ran = f"ran in {duration(self.elapsed_s)}"
+        if self.outcome == "miss":
+            stored = f"stored {_names(self.restored)} ({size(self.size_bytes)})"
+            return [ran, self.reason or "", stored, *self.notes]
+        return [ran, f"not cached: {self.reason}", *self.notes]
+
+
+def publish(shell: Any, record: Record) -> None:
+    """Shows the line under the cell's outputs."""
+    text = record.sentence()
+    mark, _, rest = text.partition(" ")
+    bundle = {
+        "text/plain": text,
+        "text/html": (
+            '<div style="font-size:85%;opacity:.65;padding:2px 0">'
+            f"{mark} <b>cacheness</b> {html.escape(rest)}</div>"
+        ),
+    }
+    metadata = {"tags": [TAG], "cacheness": record.as_metadata()}
+    shell.display_pub.publish(bundle, metadata)
+
+
+def duration(seconds: float) -> str:
+    """For people: `3 ms`, `1.2 s`, `5 min`, `3 h`, `2 d`."""
+    if seconds < 0.0995:
+        return f"{seconds * 1e3:.0f} ms"
+    if seconds < 99.5:
+        return f"{seconds:.1f} s"
+    for unit, length in (("min", 60), ("h", 3600)):
+        if seconds < 99.5 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds / 86400:.0f} d"
+
+
+def size(nbytes: int) -> str:
+    """For people: `512 B`, `1.4 MB`."""
+    value = float(nbytes)
+    for unit in ("B", "kB", "MB"):
+        if value < 999.5:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} GB"
+
+
+def _names(names: list[str]) -> str:
+    if not names:
+        return "outputs"
+    shown = ", ".join(f"`{name}`" for name in names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
