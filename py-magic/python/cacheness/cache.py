@@ -107,7 +107,7 @@ class UnifiedCache:
             if name in key:
                 raise CacheKeyError(f"{name!r} is an argument of get() and cannot be part of a key")
         draft = Draft(
-            key=self._key(key, key_prefix),
+            key=self._key(key, key_prefix, shown=True),
             scope=_scope(key_prefix),
             face="put",
             name=None,
@@ -330,10 +330,12 @@ class UnifiedCache:
 
     # -- details ------------------------------------------------------------------------------
 
-    def _key(self, parameters: dict[str, object], key_prefix: str | None) -> Key:
+    def _key(
+        self, parameters: dict[str, object], key_prefix: str | None, *, shown: bool = False
+    ) -> Key:
         if not parameters and key_prefix is None:
             raise CacheKeyError("give at least one keyword parameter: it is what finds the entry")
-        return self.keys.of(parameters)
+        return self.keys.of(parameters, shown=shown)
 
     def _find_key(
         self, visible: str | None, scope: str, parameters: dict[str, object], prefix: str | None

@@ -48,8 +48,16 @@ class Call(NamedTuple):
 
     cache: UnifiedCache
     key: Key
-    turn_key: Key
+    texts: dict[str, str]
+    scope: str
     state: dict[str, str]
+
+    @property
+    def turn_key(self) -> Key:
+        """What only one may compute at a time."""
+        turn: list[_PlainInput] = [("parameter", self.scope, self.key.digest, None)]
+        turn += [("state", name, found, None) for name, found in sorted(self.state.items())]
+        return make_key("turn", turn)
 
 
 class CachedFunction:
@@ -94,10 +102,7 @@ class CachedFunction:
             texts = {"key_func": self._own_key(cache, args, kwargs, bound)}
         else:
             texts = self._texts(cache, bound)
-        key = cache.keys.make(texts)
-        turn: list[_PlainInput] = [("parameter", self.scope, key.digest, None)]
-        turn += [("state", name, found, None) for name, found in sorted(state.items())]
-        return Call(cache, key, make_key("turn", turn), state)
+        return Call(cache, cache.keys.make(texts, shown=False), texts, self.scope, state)
 
     @property
     def cache(self) -> UnifiedCache:
@@ -193,7 +198,7 @@ class CachedFunction:
         """Stores a result. Never raises: a failure costs a warning."""
         try:
             draft = Draft(
-                key=call.key,
+                key=call.cache.keys.make(call.texts, shown=True),
                 scope=self.scope,
                 face=FACE,
                 name=self.name,
