@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cacheness._cacheness import Key, make_key
-from cacheness.cache import MISSING, Draft, UnifiedCache, get_cache
+from cacheness.cache import MISSING, Draft, UnifiedCache
 from cacheness.durations import Unset
 from cacheness.errors import CacheError, CacheKeyError
 from cacheness.functions import FunctionIdentity
 from cacheness.keys import checked_name, digest
 from cacheness.notices import warn
+from cacheness.opening import get_cache
 
 if TYPE_CHECKING:
     from cacheness._cacheness import _PlainInput
