@@ -97,7 +97,7 @@ $(VENV)/.requirements: $(VENV)/.python $(REQUIREMENTS) $(CONSTRAINTS)
 
 $(VENV)/.package: $(VENV)/.requirements $(RUST) py-magic/pyproject.toml
 	$(call heading,The package: Rust$(comma) release profile)
-	@cd py-magic && $(BIN)/maturin develop --release --quiet
+	@cd py-magic && $(BIN)/maturin develop --release >/dev/null
 	@touch $@
 
 comma := ,

@@ -47,6 +47,12 @@ def fingerprint(value: object) -> str:
     return digest
 
 
+def type_home(kind: type) -> str:
+    """The top-level package of a type; empty where C code gave it none."""
+    module = kind.__module__
+    return module.partition(".")[0] if isinstance(module, str) else ""
+
+
 class Decomposer:
     """Takes values apart for one walk, and collects what the walk cannot follow by itself.
 
@@ -64,7 +70,7 @@ class Decomposer:
         known = _EXACT.get(kind)
         if known is not None:
             return known(self, value)
-        loaded = _BY_NAME.get((kind.__module__.partition(".")[0], kind.__name__))
+        loaded = _BY_NAME.get((type_home(kind), kind.__name__))
         if loaded is not None:
             return loaded(self, value)
         if isinstance(value, type):
@@ -73,7 +79,7 @@ class Decomposer:
             if isinstance(value, base):
                 return decompose(self, value)
         for parent in kind.__mro__[1:]:
-            inherited = _BY_PARENT.get((parent.__module__.partition(".")[0], parent.__name__))
+            inherited = _BY_PARENT.get((type_home(parent), parent.__name__))
             if inherited is not None:
                 return inherited(self, value)
         return _reduced(self, value)

@@ -81,10 +81,19 @@ def _encode_frame(pandas: Any, frame: Any, compression: CompressionConfig) -> Bl
     try:
         if not _comes_back(pa, frame.iloc[:1]):
             return None
-        table = pa.Table.from_pandas(frame)
+        table = _keep_nans(pa, pa.Table.from_pandas(frame), frame)
         return encode_table(table, codec=compression.parquet_compression)
     except (pa.ArrowException, CacheValueError, ValueError, TypeError):
         return None
+
+
+def _keep_nans(pa: Any, table: Any, frame: Any) -> Any:
+    """Arrow would make nulls of them, and pandas one kind of NaN of those: not the bits that were there."""
+    for at in range(frame.shape[1]):
+        series = frame.iloc[:, at]
+        if str(series.dtype) in ("float32", "float64") and table.column(at).null_count:
+            table = table.set_column(at, table.field(at), pa.array(series.to_numpy(), from_pandas=False))
+    return table
 
 
 def _exact(pandas: Any, frame: Any) -> bool:

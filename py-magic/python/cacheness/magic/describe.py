@@ -5,6 +5,8 @@ from __future__ import annotations
 import types
 from typing import Any
 
+from cacheness.fingerprint import type_home
+
 # A manifest is read by people; more parts than this are only counted.
 _MOST_PARTS = 400
 _SHOWN = 60
@@ -20,7 +22,7 @@ def describe(value: Any, parts: list[tuple[Any, str]]) -> dict[str, Any]:
     elif isinstance(value, (list, tuple, dict, set, frozenset)):
         detail["length"] = len(value)
     dtype = getattr(value, "dtype", None)
-    if dtype is not None and kind.__module__.partition(".")[0] in ("numpy", "pandas", "polars"):
+    if dtype is not None and type_home(kind) in ("numpy", "pandas", "polars"):
         detail["dtype"] = str(dtype)
     if isinstance(value, (bool, int, float, complex, str, bytes, type(None))):
         shown = repr(value)

@@ -156,7 +156,9 @@ class Extension:
             self._failure = error
         except BaseException as error:  # noqa: BLE001 - an interrupt while hashing, too, goes on in the cell
             if isinstance(error, Exception):
-                self._complain(f"this cell runs uncached: {error}")
+                reason = f"{type(error).__name__}: {error}"
+                self._complain(f"this cell runs uncached: {reason}")
+                self._pending = Record("error", reason=reason)
                 return body
             self._failure = error
         return _call(_RAISE)

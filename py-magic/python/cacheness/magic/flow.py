@@ -17,6 +17,7 @@ from typing import Any
 
 from cacheness._cacheness import Cache, Entry, Miss, digest_bytes
 from cacheness.errors import CacheError, CacheWarning, UnstableValueError
+from cacheness.fingerprint import type_home
 from cacheness.magic import graph, namespace, observe
 from cacheness.magic.capture import Capture, Output, compact, flush_figures, replay
 from cacheness.magic.explain import explain_miss
@@ -297,7 +298,7 @@ class Run:
         """The last expression's value, for `Out` and `_`. Artists of a figure that is gone are left out."""
         result = self._capture.result
         first = result[0] if isinstance(result, (list, tuple)) and result else result
-        return None if type(first).__module__.startswith("matplotlib") else result
+        return None if type_home(type(first)) == "matplotlib" else result
 
     def _graph(self, payload: Payload) -> graph.Graph:
         walk, user_ns = self.resolved.walk, self.cell.shell.user_ns

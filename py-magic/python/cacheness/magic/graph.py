@@ -20,6 +20,7 @@ import cloudpickle
 from cacheness._cacheness import Blob, Walk, decode_section, encode_object, object_sections
 from cacheness.config import CompressionConfig
 from cacheness.errors import CacheError
+from cacheness.fingerprint import type_home
 from cacheness.handlers.registry import ALL
 
 # Smaller arrays and tables travel inside the stream: a blob of its own would cost more than it brings. In bytes.
@@ -117,7 +118,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         ordinal = self._inputs.ordinal(obj)
         if ordinal is not None:
             return ("existing", ordinal)
-        if type(obj).__module__.partition(".")[0] in ("numpy", "pandas", "polars"):
+        if type_home(type(obj)) in ("numpy", "pandas", "polars"):
             return self._leaf(obj)
         return None
 

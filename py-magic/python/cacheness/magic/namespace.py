@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from cacheness.fingerprint import type_home
+
 # Names that IPython keeps for itself.
 _OWN = frozenset("In Out get_ipython exit quit open display _ __ ___ _i _ii _iii _ih _oh _dh".split())
 _MISSING = object()
@@ -180,7 +182,7 @@ def _named(*names: str) -> Callable[[Any], bool]:
 
     def takes(obj: Any) -> bool:
         kind = type(obj)
-        return (kind.__module__.partition(".")[0], kind.__name__) in wanted
+        return (type_home(kind), kind.__name__) in wanted
 
     return takes
 

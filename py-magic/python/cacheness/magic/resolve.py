@@ -20,6 +20,7 @@ from cacheness.fingerprint import (
     code_origin,
     is_installed_file,
     package_version,
+    type_home,
 )
 from cacheness.magic.describe import describe
 from cacheness.magic.namespace import is_own_name
@@ -174,8 +175,9 @@ def _is_shell_name(name: str, namespace: dict[str, Any]) -> bool:
     """Names that IPython provides. The results `_`, `_3` are values like others."""
     if name in ("get_ipython", "exit", "quit", "open", "display"):
         value = namespace[name]
-        module = getattr(value, "__module__", None) or type(value).__module__
-        return module.partition(".")[0] in ("IPython", "ipykernel", "_io", "io")
+        module = getattr(value, "__module__", None)
+        home = module.partition(".")[0] if isinstance(module, str) else type_home(type(value))
+        return home in ("IPython", "ipykernel", "_io", "io")
     return name in _HISTORIES or hasattr(builtins, name) and getattr(builtins, name) is namespace[name]
 
 
@@ -292,9 +294,8 @@ def _local_file(name: str) -> str | None:
 def _versions(facts: list[CellFacts], roots: dict[str, Any]) -> list[PlainInput]:
     modules = {name.partition(".")[0] for fact in facts for name in fact.imports}
     for value in roots.values():
-        home = value if isinstance(value, types.ModuleType) else type(value)
-        module = getattr(home, "__module__", None) or getattr(home, "__name__", "")
-        modules.add(module.partition(".")[0])
+        is_module = isinstance(value, types.ModuleType)
+        modules.add(value.__name__.partition(".")[0] if is_module else type_home(type(value)))
     found = [_version("Python", f"{sys.version_info.major}.{sys.version_info.minor}")]
     for module in sorted(modules - {"builtins", "__main__", "cacheness", ""}):
         if module in sys.stdlib_module_names or code_origin(module) is None and module in sys.modules:
