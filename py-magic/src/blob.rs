@@ -180,3 +180,18 @@ pub fn decode_section(
     py.detach(|| ObjectReader::new(&blob.bytes)?.decode_into(number, out.bytes()))
         .or_raise()
 }
+
+/// The sections of an object into `outs`, each as long as its section.
+#[pyfunction]
+pub fn decode_object(py: Python<'_>, blob: &Blob, outs: Vec<Bound<'_, PyAny>>) -> PyResult<()> {
+    let mut outs = outs.iter().map(Output::new).collect::<PyResult<Vec<_>>>()?;
+    let blob = blob.share()?;
+    py.detach(|| {
+        let reader = ObjectReader::new(&blob.bytes)?;
+        outs.iter_mut()
+            .take(reader.sections())
+            .enumerate()
+            .try_for_each(|(number, out)| reader.decode_into(number, out.bytes()))
+    })
+    .or_raise()
+}

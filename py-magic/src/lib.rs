@@ -23,8 +23,8 @@ mod _cacheness {
     use super::audit::{start_audit, stop_audit};
     #[pymodule_export]
     use super::blob::{
-        Blob, array_spec, blob_of, decode_array, decode_section, encode_array, encode_object,
-        object_sections,
+        Blob, array_spec, blob_of, decode_array, decode_object, decode_section, encode_array,
+        encode_object, object_sections,
     };
     #[pymodule_export]
     use super::cache::{Cache, Claim, Stats, Stored, digest_path};

@@ -265,7 +265,7 @@ def assert_same_frame(a, b):
     for at, dtype in enumerate(a.dtypes):
         if isinstance(dtype, np.dtype):
             assert b.iloc[:, at].to_numpy(copy=False).dtype == dtype
-            if dtype == object:
+            if dtype.hasobject:
                 assert list(map(type, a.iloc[:, at])) == list(map(type, b.iloc[:, at]))
     sparse = any(str(dtype).startswith("Sparse") for dtype in b.dtypes)
     if len(b) and b.shape[1] and b.columns.is_unique and not sparse:

@@ -156,8 +156,10 @@ DIFFERENT = [
     np.zeros(0), np.zeros((0, 3)), np.zeros(3), np.zeros((3, 1)), np.zeros(3, "f4"),
     np.zeros(3, ">f8"), np.arange(6).reshape(2, 3), np.arange(6).reshape(3, 2),
     np.arange(6).reshape(2, 3).T, np.array(["a", "b"]), np.array(["a", "b"], object),
-    np.array([1, None], object), np.array(["2024-01-01"], "M8[D]"), np.array(["2024-01-01"], "M8[s]"),
-    np.array([(1, 2.0)], [("a", "i4"), ("b", "f8")]), np.array([(1, 2.0)], [("c", "i4"), ("b", "f8")]),
+    np.array([1, None], object), np.array(["2024-01-01"], "M8[D]"),
+    np.array(["2024-01-01"], "M8[s]"),
+    np.array([(1, 2.0)], [("a", "i4"), ("b", "f8")]),
+    np.array([(1, 2.0)], [("c", "i4"), ("b", "f8")]),
     tuple(range(11)), tuple(range(12)), list(range(11)), len, print, int, float,
     lambda x: x, lambda x: x + 1,
 ]  # fmt: skip

@@ -6,7 +6,7 @@ Names are loaded when they are first used, so that importing the package costs n
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cacheness.cache import UnifiedCache, cacheness, get_cache
+    from cacheness.cache import UnifiedCache
     from cacheness.config import CacheConfig
     from cacheness.context import CacheContext
     from cacheness.decorators import cached
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         CacheVersionError,
         CacheWarning,
     )
+    from cacheness.opening import cacheness, get_cache
 
 __all__ = [
     "CacheConfig",
@@ -43,8 +44,8 @@ _HOME = {
     "CacheContext": "context",
     "UnifiedCache": "cache",
     "cached": "decorators",
-    "cacheness": "cache",
-    "get_cache": "cache",
+    "cacheness": "opening",
+    "get_cache": "opening",
 }
 
 

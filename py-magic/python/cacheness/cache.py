@@ -3,8 +3,6 @@
 import json
 import logging
 import os
-import threading
-import time
 import weakref
 from collections.abc import Callable
 from types import TracebackType
@@ -22,10 +20,11 @@ from cacheness.errors import (
 )
 from cacheness.handlers import Handlers
 from cacheness.keys import KeyMaker, checked_name
+from cacheness.listing import described
 from cacheness.notices import warn
 
 if TYPE_CHECKING:
-    from cacheness._cacheness import PlainInput
+    from cacheness._cacheness import _PlainInput
 
 logger = logging.getLogger("cacheness")
 
@@ -54,7 +53,7 @@ class Draft(NamedTuple):
     description: str
     ttl: float | None
     elapsed: float | None = None
-    observed: "tuple[PlainInput, ...]" = ()
+    observed: "tuple[_PlainInput, ...]" = ()
 
 
 class UnifiedCache:
@@ -107,7 +106,7 @@ class UnifiedCache:
             if name in key:
                 raise CacheKeyError(f"{name!r} is an argument of get() and cannot be part of a key")
         draft = Draft(
-            key=self._key(key, key_prefix),
+            key=self._key(key, key_prefix, shown=True),
             scope=_scope(key_prefix),
             face="put",
             name=None,
@@ -196,7 +195,7 @@ class UnifiedCache:
     def list_entries(self, *, key_prefix: str | None = None) -> list[dict[str, Any]]:
         """One dict an entry, newest first; those of one `key_prefix` if given."""
         scope = None if key_prefix is None else _scope(key_prefix)
-        return [_described(entry) for entry in self._core.entries(scope=scope)]
+        return [described(entry) for entry in self._core.entries(scope=scope)]
 
     def get_stats(self) -> dict[str, Any]:
         """Counts, sizes (MB of 1024 * 1024 bytes) and the time that hits have saved (seconds)."""
@@ -227,7 +226,6 @@ class UnifiedCache:
         """Writes what is pending and lets go of the directory. Further use is an error."""
         if self._flush.detach() is not None:
             self._core.close()
-            _forget(self)
 
     @property
     def closed(self) -> bool:
@@ -330,10 +328,12 @@ class UnifiedCache:
 
     # -- details ------------------------------------------------------------------------------
 
-    def _key(self, parameters: dict[str, object], key_prefix: str | None) -> Key:
+    def _key(
+        self, parameters: dict[str, object], key_prefix: str | None, *, shown: bool = False
+    ) -> Key:
         if not parameters and key_prefix is None:
             raise CacheKeyError("give at least one keyword parameter: it is what finds the entry")
-        return self.keys.of(parameters)
+        return self.keys.of(parameters, shown=shown)
 
     def _find_key(
         self, visible: str | None, scope: str, parameters: dict[str, object], prefix: str | None
@@ -365,52 +365,6 @@ class UnifiedCache:
         self.warn(f"{reason}; it counts as a miss, and the next put replaces it")
 
 
-def cacheness(
-    config: CacheConfig | str | os.PathLike[str] | None = None, **parameters: Any
-) -> UnifiedCache:
-    """Opens a cache: with a `CacheConfig`, with a directory, or with the parameters of
-    `CacheConfig` directly."""
-    if isinstance(config, CacheConfig):
-        if parameters:
-            raise CacheConfigError(
-                f"give either a CacheConfig or parameters ({', '.join(parameters)}), not both"
-            )
-        return UnifiedCache(config)
-    if config is not None:
-        if not isinstance(config, (str, os.PathLike)):
-            raise CacheConfigError(f"cacheness() takes a CacheConfig or a path, not {config!r}")
-        given = parameters.setdefault("cache_dir", config)
-        if os.fspath(given) != os.fspath(config):
-            raise CacheConfigError(
-                f"the directory {os.fspath(config)!r} and cache_dir={given!r} contradict each other"
-            )
-    return UnifiedCache(CacheConfig(**parameters))
-
-
-def get_cache() -> UnifiedCache:
-    """The cache of this process for `./cache` below the current directory, which `@cached()`
-    uses when it is given none."""
-    directory = os.path.abspath(CacheConfig().cache_dir)
-    with _default_lock:
-        cache = _defaults.get(directory)
-        if cache is None:
-            cache = _defaults[directory] = UnifiedCache(CacheConfig(cache_dir=directory))
-        return cache
-
-
-def _forget(cache: UnifiedCache) -> None:
-    with _default_lock:
-        for directory, known in list(_defaults.items()):
-            if known is cache:
-                del _defaults[directory]
-
-
-def _new_lock() -> None:
-    """A fork may copy the lock while another thread holds it."""
-    global _default_lock
-    _default_lock = threading.Lock()
-
-
 def _refuse_unavailable(config: CacheConfig) -> None:
     if config.metadata.backend == "json":
         raise CacheConfigError("metadata_backend='json' is not available in this version")
@@ -434,38 +388,3 @@ def _max_age(ttl_hours: float | None | Unset, ttl: str | None | Unset) -> float 
 def _as_stored(kind: str, name: str, digest: str) -> str:
     """A manual read takes what a function stored, whatever its source was."""
     return digest
-
-
-def _described(entry: Entry) -> dict[str, Any]:
-    inputs = json.loads(entry.manifest)["inputs"]
-    now = time.time()
-    return {
-        "cache_key": entry.cache_key,
-        "key_prefix": entry.scope,
-        "description": entry.description,
-        "data_type": entry.data_type,
-        "size_bytes": entry.size_bytes,
-        "size_mb": entry.size_bytes / _MEGABYTE,
-        "created_at": _moment(entry.created),
-        "last_accessed": _moment(entry.accessed),
-        "expires_at": None if entry.expires is None else _moment(entry.expires),
-        "expired": entry.expires is not None and entry.expires <= now,
-        "hits": entry.hits,
-        "elapsed": entry.elapsed,
-        "function": entry.name,
-        "cache_key_params": {
-            one["name"]: one["detail"] for one in inputs if one.get("detail") is not None
-        },
-    }
-
-
-def _moment(seconds: float) -> str:
-    import datetime
-
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat()
-
-
-_defaults: dict[str, UnifiedCache] = {}
-_default_lock = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new_lock)

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cacheness._cacheness import Key, make_key
-from cacheness.cache import MISSING, Draft, UnifiedCache, get_cache
+from cacheness.cache import MISSING, Draft, UnifiedCache
 from cacheness.durations import Unset
 from cacheness.errors import CacheError, CacheKeyError
 from cacheness.functions import FunctionIdentity
 from cacheness.keys import checked_name, digest
 from cacheness.notices import warn
+from cacheness.opening import get_cache
 
 if TYPE_CHECKING:
-    from cacheness._cacheness import PlainInput
+    from cacheness._cacheness import _PlainInput
     from cacheness.decorators import KeyFunction
 
 FACE: Final = "call"
@@ -48,8 +49,16 @@ class Call(NamedTuple):
 
     cache: UnifiedCache
     key: Key
-    turn_key: Key
+    texts: dict[str, str]
+    scope: str
     state: dict[str, str]
+
+    @property
+    def turn_key(self) -> Key:
+        """What only one may compute at a time."""
+        turn: list[_PlainInput] = [("parameter", self.scope, self.key.digest, None)]
+        turn += [("state", name, found, None) for name, found in sorted(self.state.items())]
+        return make_key("turn", turn)
 
 
 class CachedFunction:
@@ -94,10 +103,7 @@ class CachedFunction:
             texts = {"key_func": self._own_key(cache, args, kwargs, bound)}
         else:
             texts = self._texts(cache, bound)
-        key = cache.keys.make(texts)
-        turn: list[PlainInput] = [("parameter", self.scope, key.digest, None)]
-        turn += [("state", name, found, None) for name, found in sorted(state.items())]
-        return Call(cache, key, make_key("turn", turn), state)
+        return Call(cache, cache.keys.make(texts, shown=False), texts, self.scope, state)
 
     @property
     def cache(self) -> UnifiedCache:
@@ -193,7 +199,7 @@ class CachedFunction:
         """Stores a result. Never raises: a failure costs a warning."""
         try:
             draft = Draft(
-                key=call.key,
+                key=call.cache.keys.make(call.texts, shown=True),
                 scope=self.scope,
                 face=FACE,
                 name=self.name,

@@ -4,8 +4,9 @@ from types import TracebackType
 from typing import Any
 
 from cacheness import durations
-from cacheness.cache import UnifiedCache, cacheness
+from cacheness.cache import UnifiedCache
 from cacheness.config import CacheConfig
+from cacheness.opening import cacheness
 
 
 class CacheContext:

@@ -1,6 +1,5 @@
 """One computation at a time for one key, across threads, tasks and processes."""
 
-import asyncio
 import os
 import threading
 import time
@@ -80,6 +79,8 @@ def turn(core: Cache, key: Key) -> Iterator[None]:
 @asynccontextmanager
 async def async_turn(core: Cache, key: Key) -> AsyncIterator[None]:
     """`turn` for coroutines: waits without blocking the loop."""
+    import asyncio  # costs more than the rest of the package; a coroutine has paid for it already
+
     name, owner = f"{core.directory}\0{key.digest}", asyncio.current_task()
     while (flight := FLIGHTS.board(name, owner)) is not None:
         if flight.owner is owner:

@@ -11,6 +11,7 @@ import builtins
 import dis
 import functools
 import inspect
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ _SINKS: Final = frozenset({"append", "appendleft", "add", "extend", "update", "i
 _WRITES: Final = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF", "DELETE_DEREF"})
 _LOADS: Final = frozenset({"LOAD_GLOBAL", "LOAD_DEREF", "LOAD_NAME", "LOAD_CLASSDEREF"})
 _INSTALLED: Final = ("site-packages", "dist-packages")
+_STDLIB: Final = os.path.dirname(os.__file__) + os.sep
+_HERE: Final = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class FunctionIdentity:
@@ -67,9 +70,26 @@ class FunctionIdentity:
             parts.append(f"{name}={self._fixed(code, name, value)}")
         elif isinstance(value, type):
             self._class(name, value, parts, seen)
+        elif isinstance(value, types.ModuleType):
+            if not _is_installed(value):
+                self._module(code, name, value, parts, seen)
         elif callable(value) and not _is_installed(value):
             parts.append(f"{name}()")
             self._follow(value, parts, seen)
+
+    def _module(
+        self,
+        code: types.CodeType,
+        name: str,
+        module: types.ModuleType,
+        parts: list[str],
+        seen: set[int],
+    ) -> None:
+        """Of a module of the program: whatever the code may take from it."""
+        for attribute in _attributes(code):
+            if attribute in module.__dict__:
+                value = module.__dict__[attribute]
+                self._reference(code, f"{name}.{attribute}", value, parts, seen)
 
     def _class(self, name: str, value: type, parts: list[str], seen: set[int]) -> None:
         if _is_installed(value) or id(value) in seen:
@@ -151,6 +171,11 @@ def _names_of_one(code: types.CodeType) -> tuple[set[str], set[str]]:
     return {name for name, sinks in uses.items() if not all(sinks)}, written
 
 
+@functools.lru_cache(maxsize=4096)
+def _attributes(code: types.CodeType) -> tuple[str, ...]:
+    return tuple(sorted({name for inner in _with_nested(code) for name in inner.co_names}))
+
+
 def _with_nested(code: types.CodeType) -> Iterator[types.CodeType]:
     yield code
     for constant in code.co_consts:
@@ -180,14 +205,24 @@ def _code_parts(code: types.CodeType) -> tuple[Any, ...]:
 
 
 def _is_installed(value: Any) -> bool:
-    """Whether it belongs to Python itself or to an installed package."""
-    module = getattr(value, "__module__", None) or ""
-    root = module.partition(".")[0]
-    if root in sys.stdlib_module_names and root != "__main__":
-        return True
-    loaded = sys.modules.get(root)
-    place = getattr(loaded, "__file__", None) or ""
-    return root == "cacheness" or any(part in place for part in _INSTALLED)
+    """Whether it belongs to Python itself or to an installed package, whose code does not change
+    between two lines of a program."""
+    if isinstance(value, types.ModuleType):
+        return _is_installed_file(getattr(value, "__file__", None) or "<built-in>")
+    code = getattr(inspect.unwrap(value), "__code__", None)
+    if code is not None:
+        return _is_installed_file(code.co_filename)
+    root = (getattr(value, "__module__", None) or "").partition(".")[0]
+    if root == "__main__":
+        return False
+    module = sys.modules.get(root)
+    return root in sys.stdlib_module_names or (module is not None and _is_installed(module))
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_installed_file(path: str) -> bool:
+    inside = path.startswith((_STDLIB, _HERE, "<frozen", "<built-in>"))
+    return inside or any(part in path for part in _INSTALLED)
 
 
 _DEEP: Final = SerializationConfig(max_collection_depth=100, max_tuple_recursive_length=1_000_000)

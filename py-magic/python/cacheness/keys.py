@@ -30,19 +30,26 @@ class KeyMaker:
         """The exact text of one parameter's value."""
         return serialization.exact(value, self._config, path_digest=self._path_digest, name=name)
 
-    def make(self, texts: Mapping[str, str]) -> Key:
-        """The key of parameters that are already texts; their order does not matter."""
+    def make(self, texts: Mapping[str, str], *, shown: bool) -> Key:
+        """The key of parameters that are already texts; their order does not matter. Only a key
+        to store under needs to hold what is shown of them."""
         return make_key(
             "parameters",
             [
-                ("parameter", checked_name(name), digest(text), self._shown(name, text))
+                (
+                    "parameter",
+                    checked_name(name),
+                    digest(text),
+                    self._shown(name, text) if shown else None,
+                )
                 for name, text in sorted(texts.items())
             ],
         )
 
-    def of(self, parameters: Mapping[str, object]) -> Key:
+    def of(self, parameters: Mapping[str, object], *, shown: bool) -> Key:
         """The key of parameters."""
-        return self.make({name: self.text(name, value) for name, value in parameters.items()})
+        texts = {name: self.text(name, value) for name, value in parameters.items()}
+        return self.make(texts, shown=shown)
 
     def _shown(self, name: str, text: str) -> str | None:
         if not self._keep:

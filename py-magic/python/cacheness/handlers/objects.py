@@ -3,7 +3,7 @@
 from typing import Any
 
 from cacheness import objects
-from cacheness._cacheness import Blob, decode_section, encode_object, object_sections
+from cacheness._cacheness import Blob, decode_object, encode_object, object_sections
 from cacheness.config import CompressionConfig
 from cacheness.handlers.base import Encoded, threads
 
@@ -27,8 +27,7 @@ class ObjectHandler:
 
     def decode(self, meta: dict[str, Any], blob: Blob) -> Any:
         sections = [bytearray(length) for length in object_sections(blob)]
-        for index, section in enumerate(sections):
-            decode_section(blob, index, section)
+        decode_object(blob, sections)
         return objects.load(sections[0], sections[1:])
 
 

@@ -1,0 +1,38 @@
+"""Entries as dicts, for people and programs to look at."""
+
+import datetime
+import json
+import time
+from typing import Any, Final
+
+from cacheness._cacheness import Entry
+
+MEGABYTE: Final = 1024 * 1024
+
+
+def described(entry: Entry) -> dict[str, Any]:
+    """What `list_entries` tells of an entry; sizes in bytes and MB, times in ISO 8601, UTC."""
+    inputs = json.loads(entry.manifest)["inputs"]
+    now = time.time()
+    return {
+        "cache_key": entry.cache_key,
+        "key_prefix": entry.scope,
+        "description": entry.description,
+        "data_type": entry.data_type,
+        "size_bytes": entry.size_bytes,
+        "size_mb": entry.size_bytes / MEGABYTE,
+        "created_at": _moment(entry.created),
+        "last_accessed": _moment(entry.accessed),
+        "expires_at": None if entry.expires is None else _moment(entry.expires),
+        "expired": entry.expires is not None and entry.expires <= now,
+        "hits": entry.hits,
+        "elapsed": entry.elapsed,
+        "function": entry.name,
+        "cache_key_params": {
+            one["name"]: one["detail"] for one in inputs if one.get("detail") is not None
+        },
+    }
+
+
+def _moment(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat()
