@@ -88,11 +88,12 @@ def _encode_frame(pandas: Any, frame: Any, compression: CompressionConfig) -> Bl
 
 
 def _keep_nans(pa: Any, table: Any, frame: Any) -> Any:
-    """Arrow would make nulls of them, and pandas one kind of NaN of those: not the bits that were there."""
+    """Arrow would make nulls of them, and pandas one kind of NaN of those: other bits."""
     for at in range(frame.shape[1]):
         series = frame.iloc[:, at]
         if str(series.dtype) in ("float32", "float64") and table.column(at).null_count:
-            table = table.set_column(at, table.field(at), pa.array(series.to_numpy(), from_pandas=False))
+            values = pa.array(series.to_numpy(), from_pandas=False)
+            table = table.set_column(at, table.field(at), values)
     return table
 
 
