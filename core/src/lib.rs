@@ -9,6 +9,7 @@ mod cache;
 mod clock;
 mod config;
 mod error;
+mod fork;
 mod format;
 mod hash;
 mod key;

@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::fork;
+
 /// The pool of one process; a child of that process appends its own instead of touching this.
 struct Generation {
     process: u32,
@@ -32,12 +34,14 @@ impl Generation {
 
 /// Runs `work` so that rayon's parallel iterators inside it use threads of this process.
 pub(crate) fn install<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    let starting = fork::hold();
     let mut generation = FIRST.get_or_init(Generation::start);
     while generation.process != process::id() {
         generation = generation
             .next
             .get_or_init(|| Box::new(Generation::start()));
     }
+    drop(starting);
     match &generation.pool {
         Some(pool) => pool.install(work),
         None => work(),

@@ -14,6 +14,7 @@ use super::lock::Claim;
 use super::pending::Pending;
 use crate::config::Durability;
 use crate::error::{Error, Result};
+use crate::fork;
 
 /// The SQLite database beside the blobs, with its connection kept open.
 ///
@@ -44,6 +45,7 @@ type Identity = (u64, u64);
 
 impl Index {
     pub fn open(directory: Directory, durability: Durability) -> Result<Self> {
+        let _hold = fork::hold();
         let mut warnings = Vec::new();
         let first = Session::open(&directory, durability, None, &mut warnings)?;
         Ok(Self {
@@ -64,20 +66,24 @@ impl Index {
 
     /// What went wrong without failing, since it was last asked.
     pub fn take_warnings(&self) -> Vec<String> {
+        let _hold = fork::hold();
         std::mem::take(&mut *lock(&self.warnings))
     }
 
     pub fn warn(&self, message: String) {
+        let _hold = fork::hold();
         lock(&self.warnings).push(message);
     }
 
     /// Makes sure that directory and database are there; they may have been removed while in use.
     pub fn ready(&self) -> Result<()> {
+        let _hold = fork::hold();
         self.session().map(drop)
     }
 
     /// Runs statements that only read, or that need no transaction.
     pub fn with<T>(&self, run: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let _hold = fork::hold();
         let mut session = self.session()?;
         let mut guard = lock(&session.connection);
         // Another thread may have retired the session since; the one after it is ready.
@@ -110,9 +116,10 @@ impl Index {
         })
     }
 
-    /// What is counted in this process and not yet written.
-    pub fn pending(&self) -> Result<MutexGuard<'_, Pending>> {
-        Ok(lock(&self.session()?.pending))
+    /// Changes what is counted in this process and not yet written.
+    pub fn count<T>(&self, change: impl FnOnce(&mut Pending) -> T) -> Result<T> {
+        let _hold = fork::hold();
+        Ok(change(&mut lock(&self.session()?.pending)))
     }
 
     /// Whether the newest session is usable as it is: then a last flush opens nothing.
@@ -200,8 +207,8 @@ impl Session {
     /// Closes a connection that is of no more use, without touching the database.
     ///
     /// In a forked child this clears SQLite's own books, which still say that this process holds the
-    /// parent's locks; the kernel's locks are the parent's and stay. A connection that was at work
-    /// when the process forked is left alone for ever.
+    /// parent's locks; the kernel's locks are the parent's and stay. No connection was at work when the
+    /// process forked (see `fork`); one that another thread still uses is left alone.
     fn retire(&self) {
         let guard = match self.connection.try_lock() {
             Ok(guard) => Some(guard),
@@ -216,6 +223,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        let _hold = fork::hold();
         let connection = match self.connection.get_mut() {
             Ok(connection) => connection.take(),
             Err(poisoned) => poisoned.into_inner().take(),

@@ -32,28 +32,26 @@ pub struct Totals {
 impl Store {
     /// Counts a hit of an entry; every so often, writes what was counted.
     pub fn count_hit(&self, entry: i64, now: i64) -> Result<()> {
-        let full = {
-            let mut pending = self.index().pending()?;
+        let full = self.index().count(|pending| {
             let (count, last) = pending.hits.entry(entry).or_insert((0, now));
             *count += 1;
             *last = (*last).max(now);
             pending.step()
-        };
+        })?;
         if full { self.flush() } else { Ok(()) }
     }
 
     pub fn count_miss(&self) -> Result<()> {
-        let full = {
-            let mut pending = self.index().pending()?;
+        let full = self.index().count(|pending| {
             pending.misses += 1;
             pending.step()
-        };
+        })?;
         if full { self.flush() } else { Ok(()) }
     }
 
     /// Writes what was counted.
     pub fn flush(&self) -> Result<()> {
-        let pending = std::mem::take(&mut *self.index().pending()?);
+        let pending = self.index().count(std::mem::take)?;
         if pending.events == 0 {
             return Ok(());
         }

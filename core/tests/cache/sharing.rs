@@ -138,3 +138,33 @@ fn a_child_that_lives_on_is_not_cut_off_by_its_parent() {
     }
     assert_tidy(&cache);
 }
+
+/// The child of a process whose other threads are at work must not wait for their locks.
+#[test]
+fn a_fork_in_the_middle_of_other_threads_work() {
+    let Fixture { cache, .. } = fixture();
+    let done = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for worker in 0..3u8 {
+            let (cache, done) = (&cache, &done);
+            scope.spawn(move || {
+                while done.load(Ordering::Relaxed) == 0 {
+                    cache
+                        .store(draft(&worker.to_string(), &[&[worker; 10]]))
+                        .unwrap();
+                    assert_eq!(content(cache, &worker.to_string()), [worker; 10]);
+                }
+            });
+        }
+        for _ in 0..100 {
+            assert!(in_child(|| {
+                // SAFETY: a child that hangs is ended by the signal, which fails the test.
+                unsafe { libc::alarm(20) };
+                cache.store(draft("child", &[b"x"])).unwrap();
+                assert_eq!(content(&cache, "child"), b"x");
+            }));
+        }
+        done.store(1, Ordering::Relaxed);
+    });
+    assert_tidy(&cache);
+}
