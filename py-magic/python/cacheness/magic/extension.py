@@ -10,6 +10,7 @@ IPython run what is left.
 from __future__ import annotations
 
 import ast
+import atexit
 import re
 import time
 from typing import Any
@@ -67,6 +68,7 @@ class Extension:
         for name in (_MARKER, _RESTORE, _RAISE, _END):
             shell.register_magic_function(getattr(self, name), "line", name)
         shell.register_magic_function(self.cell_magic, "cell", "cacheness")
+        atexit.register(self.close)
 
     def unload(self) -> None:
         shell = self.shell
@@ -87,8 +89,8 @@ class Extension:
             shell.events.callbacks[event][:] = [
                 other for other in shell.events.callbacks[event] if other != callback
             ]
-        if self._cache is not None:
-            self._cache.close()
+        atexit.unregister(self.close)
+        self.close()
 
     # --- events ---
 
@@ -223,12 +225,18 @@ class Extension:
         """
         directory = self.settings.cache_directory()
         if self._cache is None or directory != self._cache_directory:
-            if self._cache is not None:
-                self._cache.close()
-                self._cache = None
+            self.close()
             self._cache = Cache(directory, max_bytes=self.settings.max_bytes())
             self._cache_directory = directory
+        for warning in self._cache.warnings():
+            self._complain(warning)
         return self._cache
+
+    def close(self) -> None:
+        """Writes what the cache still has in memory, and lets go of it."""
+        cache, self._cache = self._cache, None
+        if cache is not None:
+            cache.close()
 
     def _open(self, options: Options) -> Cache | None:
         try:

@@ -130,7 +130,7 @@ def begin(cell: Cell, facts: Any) -> Hit | Run:
     try:
         return _load(cell, found, resolved)
     except Exception as error:
-        _warn(f"the entry {found.cache_key} could not be restored, so the cell runs: {error}")
+        _warn(f"the cell runs, since its entry could not be restored: {error}")
         return Run(cell, resolved, f"its entry could not be restored ({type(error).__name__})")
 
 

@@ -139,6 +139,9 @@ def _write_pandas(obj: Any, value: Any) -> None:
     # What pandas itself does for `inplace=True`.
     obj._update_inplace(value)
     obj.attrs = value.attrs
+    obj.flags.allows_duplicate_labels = value.flags.allows_duplicate_labels
+    if hasattr(value, "name") and not hasattr(value, "columns"):
+        obj.name = value.name
 
 
 def _instance_state(obj: Any) -> tuple[dict[str, Any], dict[str, Any]]:
