@@ -1,4 +1,4 @@
-"""What `README.md` shows is true: its programs run, its cells hit and miss as printed, its links lead somewhere."""
+"""What `README.md` shows is true: programs run, cells hit and miss, links lead somewhere."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def test_the_programs_run_in_order_in_an_empty_folder(tmp_path: Path) -> None:
 def test_the_cell_misses_and_hits_with_the_lines_that_are_printed(tmp_path: Path) -> None:
     first, second = run_cells(tmp_path, *cells()), run_cells(tmp_path, *cells())
     printed = [block.strip() for block in blocks() if block[0] in "○●"]
-    assert [sentence(first[-1]), sentence(second[-1])] == [without_figures(line) for line in printed]
+    assert [sentence(first[-1]), sentence(second[-1])] == [
+        without_figures(line) for line in printed
+    ]
     assert first[-1].canonical() == second[-1].canonical()
     assert first[-1].outputs
 
@@ -78,7 +80,6 @@ def test_a_comment_keeps_the_entry_and_an_edit_does_not(tmp_path: Path) -> None:
     assert (edited[-1].outcome, edited[-1].reason) == ("miss", "the cell's code changed")
     as_comment = cell.replace("%%cacheness", "#%%cacheness")
     assert "`#%%cacheness key=spectrum`" in TEXT
-    # The helper takes only cells that begin with the magic itself for cached ones.
     assert run_cells(tmp_path, load, as_comment)[-1].restored == ["np", "prices", "spectrum"]
 
 
@@ -87,11 +88,12 @@ def test_the_table_has_every_option() -> None:
     assert set(re.findall(r"`(\w+)=", table)) == set(OPTION_NAMES)
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"^make (\w+)$|`make (\w+)`", TEXT, re.M))))
-def test_the_commands_exist(target: tuple[str, str]) -> None:
-    name = "".join(target)
+@pytest.mark.parametrize(
+    "target", sorted(set(re.findall(r"^make (\w+)$|`make (\w+)`", TEXT, re.M)))
+)
+def test_the_commands_exist(target: str) -> None:
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
-    assert re.search(rf"^{name}:.*## ", makefile, flags=re.MULTILINE)
+    assert re.search(rf"^{target}:.*## ", makefile, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md"])
