@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 REQUIREMENTS := py-magic/requirements-dev.txt notebooks/requirements.txt
 CONSTRAINTS := py-magic/constraints.txt
 RUST := $(shell find core/src py-magic/src -name '*.rs') Cargo.toml Cargo.lock core/Cargo.toml py-magic/Cargo.toml
-TYPED := notebooks tests
+TYPED := notebooks tests py-magic/benches
 
 export CARGO_TARGET_DIR
 export VIRTUAL_ENV := $(VENV)
@@ -71,8 +71,8 @@ fmt: $(VENV)/.requirements ## format Rust and Python
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-bench: build ## compare with the usual alternatives
-	@$(BIN)/python py-magic/benches/bench.py
+bench: build $(VENV)/.bench ## compare with the usual alternatives (BENCH=--quick: less data)
+	@$(BIN)/python py-magic/benches/bench.py $(BENCH)
 
 clean: ## remove what was built here and the demo's cache; compiled Rust stays in CARGO_TARGET_DIR
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache py-magic/.mypy_cache py-magic/.pytest_cache py-magic/.ruff_cache
@@ -93,6 +93,10 @@ $(VENV)/.python:
 $(VENV)/.requirements: $(VENV)/.python $(REQUIREMENTS) $(CONSTRAINTS)
 	$(call heading,Python packages)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) $(REQUIREMENTS:%=--requirement %)
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.requirements py-magic/benches/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --requirement py-magic/benches/requirements.txt
 	@touch $@
 
 $(VENV)/.package: $(VENV)/.requirements $(RUST) py-magic/pyproject.toml

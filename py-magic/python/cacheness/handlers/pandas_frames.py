@@ -160,6 +160,8 @@ def _exact_column(pandas: Any, column: Any) -> bool:
     if isinstance(dtype, pandas.DatetimeTZDtype):
         return dtype.unit in ("ns", "us", "ms")
     if isinstance(dtype, pandas.StringDtype):
+        if dtype.storage == "pyarrow":  # UTF-8 already
+            return True
         return all(item is dtype.na_value or _encodable(item) for item in column.dropna())
     if text == "object":
         return all(type(item) is str and _encodable(item) for item in column)
