@@ -261,10 +261,12 @@ class Extension:
         """The marker itself; it only runs where no AST transformer is applied."""
         raise _usage_error("%%cacheness cannot be used here: it must be the first line of a cell")
 
-    def _cacheness_restore(self, _line: str) -> None:
+    def _cacheness_restore(self, _line: str) -> Any:
         hit, self._hit = self._hit, None
-        if hit is not None:
-            self._pending = hit.restore()
+        if hit is None:
+            return None
+        self._pending = hit.restore()
+        return hit.value
 
     def _cacheness_raise(self, _line: str) -> None:
         failure, self._failure = self._failure, None
@@ -278,6 +280,7 @@ class Extension:
         value = self.shell.user_ns.pop(_VALUE, None)
         run = self._run
         if run is not None:
+            run.returns(value)
             self._finish(run, succeeded=True)
         return value
 

@@ -90,6 +90,12 @@ class Hit:
     payload: Payload
     sources: dict[str, str]
 
+    @property
+    def value(self) -> Any:
+        """The value of a body that another magic was to show: nothing was shown of it yet."""
+        shown = any(output.kind == "result" for output in self.payload.outputs)
+        return None if shown else self.payload.result
+
     def restore(self) -> Record:
         """Does to the kernel what the cell did."""
         shell, payload = self.cell.shell, self.payload
@@ -189,6 +195,10 @@ class Run:
         self._capture.start()
         self._started_ns = time.time_ns()
         self._started = time.monotonic()
+
+    def returns(self, value: Any) -> None:
+        """Tells the value of a body that ends inside of another magic."""
+        self._capture.result = value
 
     def abort(self) -> None:
         """Takes every tap off and keeps nothing."""
