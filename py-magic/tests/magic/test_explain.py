@@ -66,5 +66,21 @@ def test_causes_come_first_and_a_few_are_enough() -> None:
 
     stored: Any = Stored(key(digests[0]).manifest)
     text = explain_change(stored, key(digests[1]))
-    assert text == "the cell's code changed; `a` changed; `b` changed; 2 more"
+    assert text == "the code changed; `a` changed; `b` changed; 2 more"
     assert explain_change(stored, key(digests[0])).startswith("its entry is gone")
+
+
+@pytest.mark.parametrize(
+    ("new", "expected"),
+    [
+        ("a = 1\nb = 3\n", "line 2, now `b = 3`"),
+        ("a = 1\nb = 2\nc = 3\nd = 4\n", "line 3, now `c = 3` and 1 more line"),
+        ("a = 1\n", "a line is gone"),
+    ],
+)
+def test_a_changed_source_names_the_line(new: str, expected: str) -> None:
+    def key(text: str, digest: int) -> Any:
+        return make_key("cell", [("source", "cell", f"{digest:032x}", json.dumps({"text": text}))])
+
+    stored: Any = Stored(key("a = 1\nb = 2\n", 1).manifest)
+    assert explain_change(stored, key(new, 2)) == f"the code changed: {expected}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from typing import Any
 
@@ -10,6 +11,7 @@ from cacheness.fingerprint import type_home
 # A manifest is read by people; more parts than this are only counted.
 _MOST_PARTS = 400
 _SHOWN = 60
+_MOST_TEXT = 10_000
 
 
 def describe(value: Any, parts: list[tuple[Any, str]]) -> dict[str, Any]:
@@ -34,9 +36,23 @@ def describe(value: Any, parts: list[tuple[Any, str]]) -> dict[str, Any]:
         dtypes = _column_dtypes(value)
         if dtypes:
             detail["dtypes"] = dtypes
+    if isinstance(value, types.FunctionType):
+        detail["text"] = _source(value)
     if isinstance(value, types.ModuleType):
         detail["type"] = "module"
     return detail
+
+
+def describe_text(source: str) -> str:
+    """A source text as far as a manifest keeps it."""
+    return source[:_MOST_TEXT]
+
+
+def _source(function: types.FunctionType) -> str:
+    try:
+        return describe_text(inspect.getsource(function))
+    except (OSError, TypeError):
+        return ""
 
 
 def _label(label: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from typing import Any
 
@@ -12,6 +13,7 @@ from cacheness.magic.report import duration
 # Causes before what they lead to, when only some can be shown.
 _ORDER = ("source", "option", "function", "module", "variable", "file", "directory", "absent")
 _MOST = 3
+_LINE = 60
 
 
 def first_run() -> str:
@@ -80,7 +82,7 @@ def _change(change: dict[str, Any]) -> str:
     if kind in ("version", "option"):
         return f"{name} {old} → {new}"
     if kind == "source":
-        return "the cell's code changed"
+        return f"the code changed{_difference(old, new)}"
     return f"{subject} changed{_difference(old, new)}"
 
 
@@ -98,6 +100,8 @@ def _difference(old: Any, new: Any) -> str:
     """`: column price int64 → float64`, as exact as the manifests allow."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return ""
+    if old.get("text") and new.get("text") and old["text"] != new["text"]:
+        return f": {_lines(old['text'], new['text'])}"
     for field in ("type", "value", "shape", "length", "dtype"):
         if field in ("shape", "length") and "parts" in old and "parts" in new and _parts(old, new):
             continue
@@ -105,6 +109,27 @@ def _difference(old: Any, new: Any) -> str:
             return f": {_shown(field, old[field])} → {_shown(field, new[field])}"
     parts = _parts(old, new)
     return f": {parts}" if parts else ""
+
+
+def _lines(old: str, new: str) -> str:
+    """`line 3, now `x = 2`` for a changed or added line; how many lines are gone otherwise."""
+    before, after = old.splitlines(), new.splitlines()
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    places = [block for block in matcher.get_opcodes() if block[0] != "equal"]
+    written = [
+        number
+        for _, _, _, start, end in places
+        for number in range(start, end)
+        if after[number].strip()
+    ]
+    if not written:
+        gone = sum(end - start for _, start, end, _, _ in places)
+        return "a line is gone" if gone == 1 else f"{gone} lines are gone"
+    line = after[written[0]].strip()
+    shown = line if len(line) <= _LINE else f"{line[: _LINE - 1]}…"
+    others = len(written) - 1
+    more = f" and {others} more line{'s' * (others > 1)}" if others else ""
+    return f"line {written[0] + 1}, now `{shown}`{more}"
 
 
 def _shown(field: str, value: Any) -> str:

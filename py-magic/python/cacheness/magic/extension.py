@@ -21,7 +21,7 @@ from cacheness.magic import report
 from cacheness.magic.flow import Cell, Hit, Run, begin
 from cacheness.magic.options import OptionError, Options, option_help, parse_options
 from cacheness.magic.report import Record
-from cacheness.magic.resolve import UncacheableError, analyse
+from cacheness.magic.resolve import UncacheableError
 from cacheness.magic.settings import Settings
 
 _MARKER = "_cacheness_cell"
@@ -183,7 +183,7 @@ class Extension:
         cell = Cell(options, self.shell, cache, self._labels(), began)
         try:
             source = ast.unparse(body) if nested else self._body_text(info.raw_cell)
-            found = begin(cell, analyse(source, self.shell.transform_cell))
+            found = begin(cell, source)
         except UncacheableError as error:
             self._pending = cell.record("uncacheable", reason=str(error))
             return body

@@ -24,7 +24,14 @@ from cacheness.magic.capture import Capture, Output, compact, flush_figures, rep
 from cacheness.magic.explain import explain_miss
 from cacheness.magic.options import Options
 from cacheness.magic.report import Record
-from cacheness.magic.resolve import PlainInput, Resolved, UncacheableError, resolve, walk_again
+from cacheness.magic.resolve import (
+    PlainInput,
+    Resolved,
+    UncacheableError,
+    analyse,
+    resolve,
+    walk_again,
+)
 from cacheness.magic.state import SeedWatch, read_states, state_change, state_digest, write_states
 
 _FACE = "cell"
@@ -117,14 +124,15 @@ class Hit:
         return record
 
 
-def begin(cell: Cell, facts: Any) -> Hit | Run:
+def begin(cell: Cell, source: str) -> Hit | Run:
     """Looks the cell up, and either loads its entry or prepares to record its run.
 
     Raises:
         UncacheableError: the cell cannot be cached at all.
     """
     try:
-        resolved = resolve(facts, cell.shell.user_ns, cell.options, cell.cache)
+        facts = analyse(source, cell.shell.transform_cell)
+        resolved = resolve(source, facts, cell.shell.user_ns, cell.options, cell.cache)
     except UnstableValueError as error:
         raise UncacheableError(str(error)) from None
     if cell.options.refresh:

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import types
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from cacheness.fingerprint import (
     package_version,
     type_home,
 )
-from cacheness.magic.describe import describe
+from cacheness.magic.describe import describe, describe_text
 from cacheness.magic.namespace import is_own_name
 from cacheness.magic.options import Options
 
@@ -62,8 +62,8 @@ class Resolved:
     inputs: list[PlainInput] = field(default_factory=list)
 
 
-def analyse(source: str, transform: Any) -> list[CellFacts]:
-    """The facts of a cell and of the code that its magics hold.
+def analyse(source: str, transform: Callable[[str], str]) -> list[CellFacts]:
+    """The facts of a cell and of the code that its magics hold. `transform` is IPython's.
 
     Raises:
         UncacheableError: the cell does something that cannot be followed.
@@ -93,11 +93,11 @@ def _without_flags(line: str) -> str:
 
 
 def resolve(
+    source: str,
     facts: list[CellFacts],
     namespace: dict[str, Any],
     options: Options,
     cache: Cache,
-    extra: Iterable[PlainInput] = (),
 ) -> Resolved:
     """The key of a cell, from what it reads now.
 
@@ -111,7 +111,7 @@ def resolve(
     walk = Walk(decomposer)
     roots: dict[str, Any] = {}
     inputs: list[PlainInput] = [
-        ("source", "cell", _source_digest(facts), None),
+        ("source", "cell", _source_digest(facts), _text_detail(source)),
         _version("cell entries", ENTRY_FORMAT),
     ]
     pending = names
@@ -135,7 +135,6 @@ def resolve(
         inputs.append(
             ("option", "version", _text_digest(options.version), json.dumps(options.version))
         )
-    inputs += extra
     return Resolved(make_key("cell", inputs), walk, roots, facts[0], inputs)
 
 
@@ -198,6 +197,11 @@ def _source_digest(facts: list[CellFacts]) -> str:
         return facts[0].source
     parts = ":".join(f"{fact.source}{'quiet' * fact.quiet}" for fact in facts)
     return _text_digest(parts)
+
+
+def _text_detail(source: str) -> str:
+    # The line of the magic counts, so that lines are those that the person sees.
+    return json.dumps({"text": describe_text(f"\n{source}")})
 
 
 def _text_digest(text: str) -> str:
