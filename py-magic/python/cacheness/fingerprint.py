@@ -248,7 +248,7 @@ def _lru_cache(_: Decomposer, value: Any) -> Decomposed:
 # What the interpreter adds to a class, some of it by line number or by address.
 _CLASS_NOISE = frozenset(
     "__dict__ __weakref__ __module__ __qualname__ __firstlineno__ __static_attributes__ __doc__"
-    " __abstractmethods__ _abc_impl __annotations_cache__ __annotate_func__".split()
+    " __abstractmethods__ __slotnames__ _abc_impl __annotations_cache__ __annotate_func__".split()
 )
 
 
@@ -256,7 +256,10 @@ def _class(self: Decomposer, value: type) -> Decomposed:
     origin = code_origin(value.__module__)
     if isinstance(origin, str) and _lookup(value.__module__, value.__qualname__) is value:
         return "installed class", (value.__module__, value.__qualname__, origin), _VALUE
-    members = {name: member for name, member in vars(value).items() if name not in _CLASS_NOISE}
+    # By name: a class that was pickled by value has its members in another order.
+    members = {
+        name: member for name, member in sorted(vars(value).items()) if name not in _CLASS_NOISE
+    }
     if issubclass(value, enum.Enum):
         members = {name: member.value for name, member in value.__members__.items()}
     return (

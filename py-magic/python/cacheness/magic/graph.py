@@ -8,9 +8,11 @@ gave them), and leaves.
 
 from __future__ import annotations
 
+import functools
 import io
 import linecache
 import pickle
+import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -131,6 +133,15 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, types.FunctionType) and obj.__globals__ is self._namespace:
             self._keep_source(obj.__code__)
             return self._without_globals(super().reducer_override(obj))
+        if isinstance(obj, functools._lru_cache_wrapper) and obj.__module__ == "__main__":
+            parameters = obj.cache_parameters()
+            return _lru_cache, (obj.__wrapped__, parameters["maxsize"], parameters["typed"])
+        if isinstance(obj, type):
+            return _with_slots(obj, super().reducer_override(obj))
+        kind: Any = type(obj)
+        singleton = _singletons(kind).get(id(obj))
+        if singleton is not None:
+            return singleton
         view = self._view_of_base(obj)
         return super().reducer_override(obj) if view is None else view
 
@@ -192,6 +203,35 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return True
         self.buffers.append((raw, memoryview(buffer).itemsize))
         return False
+
+
+def _with_slots(kind: type, reduced: Any) -> Any:
+    """cloudpickle would make a class with an attribute `__slots__`, but without slots."""
+    if not isinstance(reduced, tuple) or not vars(kind).get("__slots__"):
+        return reduced
+    constructor, (meta, name, bases, members, *rest), *others = reduced
+    members = {**members, "__slots__": vars(kind)["__slots__"]}
+    return (constructor, (meta, name, bases, members, *rest), *others)
+
+
+@functools.cache
+def _singletons(kind: Any) -> dict[int, str]:
+    """Instances without any state that the module of their class holds by name, such as
+    `dataclasses.MISSING`: identity is all they have, so they are stored as that name."""
+    module = sys.modules.get(kind.__module__) if isinstance(kind.__module__, str) else None
+    if module is None or module.__name__ in ("__main__", "builtins"):
+        return {}
+    if kind.__basicsize__ > object.__basicsize__ + 2 * tuple.__itemsize__:
+        return {}
+    return {
+        id(value): name
+        for name, value in vars(module).items()
+        if type(value) is kind and not getattr(value, "__dict__", None)
+    }
+
+
+def _lru_cache(function: Any, maxsize: int | None, typed: bool) -> Any:
+    return functools.lru_cache(maxsize, typed)(function)
 
 
 def _nbytes(obj: Any) -> int:
