@@ -174,7 +174,7 @@ class _ThisInterpreter(KernelSpecManager):
 _NOISE = (
     (r"\x1b\[[0-9;]*m", ""),
     (r"0x[0-9a-f]{6,}", "0x"),
-    (r"/tmp/ipykernel_\d+/\d+\.py", "<cell>"),
+    (r"(/tmp/ipykernel_\d+/)?\d{6,}\.py", "<cell>"),
     (r"(CPU times|Wall time):[^\\\"]*", r"\1"),
     (r"get_ipython\(\)\.run_line_magic\('_cacheness_cell', '.*?'\)", "#"),
 )
