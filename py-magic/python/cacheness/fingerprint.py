@@ -162,6 +162,9 @@ def _function(self: Decomposer, value: types.FunctionType) -> Decomposed:
         "wrapped": vars(value).get("__wrapped__"),
     }
     names = referenced_globals(value.__code__)
+    for name in names & _DYNAMIC:
+        if name not in value.__globals__:
+            raise TypeError(f"`{value.__qualname__}` hides what it reads behind {name}()")
     if self.namespace is not None and value.__globals__ is self.namespace:
         present = names & self.namespace.keys()
         self.wanted |= present
@@ -169,6 +172,10 @@ def _function(self: Decomposer, value: types.FunctionType) -> Decomposed:
     else:
         parts["globals"] = _globals(value.__globals__, names)
     return "function", parts, _OBJECT
+
+
+# Builtins by which a function reads names that its code does not show.
+_DYNAMIC = frozenset(("globals", "eval", "exec"))
 
 
 def _globals(namespace: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
@@ -245,10 +252,11 @@ def _lru_cache(_: Decomposer, value: Any) -> Decomposed:
     return "lru_cache", (value.__wrapped__, value.cache_parameters()), _VALUE
 
 
-# What the interpreter adds to a class, some of it by line number or by address.
+# What the interpreter adds to a class, some of it by line number, by address or when an instance is
+# pickled for the first time.
 _CLASS_NOISE = frozenset(
     "__dict__ __weakref__ __module__ __qualname__ __firstlineno__ __static_attributes__ __doc__"
-    " __abstractmethods__ __slotnames__ _abc_impl __annotations_cache__ __annotate_func__".split()
+    " __abstractmethods__ _abc_impl __annotations_cache__ __annotate_func__ __slotnames__".split()
 )
 
 
@@ -261,7 +269,9 @@ def _class(self: Decomposer, value: type) -> Decomposed:
         name: member for name, member in sorted(vars(value).items()) if name not in _CLASS_NOISE
     }
     if issubclass(value, enum.Enum):
-        members = {name: member.value for name, member in value.__members__.items()}
+        code = (types.FunctionType, classmethod, staticmethod, property)
+        members = {name: member for name, member in members.items() if isinstance(member, code)}
+        members |= {name: member.value for name, member in value.__members__.items()}
     return (
         "class",
         {"name": value.__qualname__, "meta": type(value), "bases": value.__bases__, **members},

@@ -175,6 +175,9 @@ def _load(cell: Cell, entry: Entry, resolved: Resolved) -> Hit:
         return cell.cache.read(entry, ordinal)
 
     payload = graph.load(blob, cell.shell.user_ns, resolved.walk)
+    for ordinal, content in payload.contents.items():
+        if not namespace.fits(resolved.walk.object(ordinal), content):
+            raise CacheError("an array was resized or retyped in place")
     return Hit(cell, entry, resolved, payload, json.loads(entry.meta)["sources"])
 
 
@@ -326,7 +329,7 @@ class Run:
     def _graph(self, payload: Payload) -> graph.Graph:
         walk, user_ns = self.resolved.walk, self.cell.shell.user_ns
         try:
-            return graph.dump(payload, user_ns, walk)
+            return graph.dump(payload, user_ns, walk, self.resolved.extents)
         except Exception as error:
             blamed = graph.blame({**payload.made.bound, "_": payload.result}, user_ns, walk)
             if blamed is None:
@@ -336,7 +339,7 @@ class Run:
         # The result was shown; that it cannot be had again as `_` is no reason to lose the rest.
         payload.result = None
         self.cell.notes.append("its last expression's value comes back as output only")
-        return graph.dump(payload, user_ns, walk)
+        return graph.dump(payload, user_ns, walk, self.resolved.extents)
 
     def _observed(self, seen: observe.Observation, states: dict[str, str]) -> list[PlainInput]:
         known = {name for kind, name, _, _ in self.resolved.inputs if kind == "file"}

@@ -14,7 +14,7 @@ import linecache
 import pickle
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,8 +23,9 @@ import cloudpickle
 from cacheness._cacheness import Blob, Walk, decode_section, encode_object, object_sections
 from cacheness.config import CompressionConfig
 from cacheness.errors import CacheError
-from cacheness.fingerprint import type_home
+from cacheness.fingerprint import Extent, type_home
 from cacheness.handlers.registry import ALL
+from cacheness.magic import views
 
 # Smaller arrays and tables travel inside the stream: a blob of its own would cost more than it
 # brings. In bytes.
@@ -51,14 +52,26 @@ class Graph:
     sources: dict[str, str] = field(default_factory=dict)
 
 
-def dump(payload: Any, namespace: dict[str, Any], inputs: Walk) -> Graph:
-    """The graph below `payload`.
+def dump(
+    payload: Any, namespace: dict[str, Any], inputs: Walk, existing: Sequence[Extent] = ()
+) -> Graph:
+    """The graph below `payload`. `existing` is the memory of the arrays among `inputs`.
 
     Raises:
         Exception: whatever pickling an object in it raises.
     """
+    tied: list[Any] = []
+    while True:
+        memory = views.Memory(existing, tied)
+        try:
+            return _dump(payload, namespace, inputs, memory)
+        except views.TangledError as error:
+            tied.append(error.base)
+
+
+def _dump(payload: Any, namespace: dict[str, Any], inputs: Walk, memory: views.Memory) -> Graph:
     stream = io.BytesIO()
-    pickler = _Pickler(stream, namespace, inputs)
+    pickler = _Pickler(stream, namespace, inputs, memory)
     pickler.dump(payload)
     data = stream.getvalue()
     compression = CompressionConfig()
@@ -83,7 +96,10 @@ def blame(bound: dict[str, Any], namespace: dict[str, Any], inputs: Walk) -> Uns
     """Which of the variables cannot be stored on its own, and why."""
     for name, value in bound.items():
         try:
-            _Pickler(io.BytesIO(), namespace, inputs, dry=True).dump(value)
+            memory = views.Memory((), [])
+            _Pickler(io.BytesIO(), namespace, inputs, memory, dry=True).dump(value)
+        except views.TangledError:
+            continue
         except Exception as error:
             return UnstorableError(name, f"{type(error).__name__}: {error}")
     return None
@@ -98,7 +114,12 @@ def _sections(blob: Blob) -> list[bytearray]:
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def __init__(
-        self, stream: io.BytesIO, namespace: dict[str, Any], inputs: Walk, dry: bool = False
+        self,
+        stream: io.BytesIO,
+        namespace: dict[str, Any],
+        inputs: Walk,
+        memory: views.Memory,
+        dry: bool = False,
     ) -> None:
         self.buffers: list[tuple[memoryview, int]] = []
         super().__init__(stream, protocol=5, buffer_callback=self._keep)
@@ -107,6 +128,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self.sources: dict[str, str] = {}
         self._namespace = namespace
         self._inputs = inputs
+        self._memory = memory
         self._dry = dry
         self._leaf_ids: dict[int, tuple[Any, ...]] = {}
         self._kept_alive: list[Any] = []
@@ -130,6 +152,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, io.IOBase) and not isinstance(obj, (io.BytesIO, io.StringIO)):
             # cloudpickle would store the content of a file that is open for reading.
             raise pickle.PicklingError(f"an open file ({getattr(obj, 'name', '?')})")
+        if isinstance(obj, functools._lru_cache_wrapper) and obj.__module__ == "__main__":
+            # By name it would be whatever has that name when it is loaded.
+            return _cached, (obj.__wrapped__, obj.cache_parameters())
         if isinstance(obj, types.FunctionType) and obj.__globals__ is self._namespace:
             self._keep_source(obj.__code__)
             return self._without_globals(super().reducer_override(obj))
@@ -142,7 +167,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         singleton = _singletons(kind).get(id(obj))
         if singleton is not None:
             return singleton
-        view = self._view_of_base(obj)
+        view = self._view(obj)
         return super().reducer_override(obj) if view is None else view
 
     def _without_globals(self, reduced: Any) -> Any:
@@ -159,28 +184,22 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if lines is not None and len(lines) > 2:
             self.sources[code.co_filename] = "".join(lines[2])
 
-    def _view_of_base(self, obj: Any) -> Any:
+    def _view(self, obj: Any) -> Any:
         """A view of an array that is stored or was there before stays a view of it."""
         kind = type(obj)
         if (kind.__module__, kind.__name__) != ("numpy", "ndarray") or obj.dtype.hasobject:
             return None
-        base = obj.base
-        while base is not None and type(base) is kind and base.base is not None:
-            base = base.base
-        if type(base) is not kind or not base.flags.c_contiguous:
-            return None
-        known = id(base) in self._leaf_ids or self._inputs.ordinal(base) is not None
-        if not known:
-            return None
-        offset = obj.__array_interface__["data"][0] - base.__array_interface__["data"][0]
-        return _view, (base, obj.dtype, obj.shape, offset, obj.strides)
+        base = self._memory.base(obj)
+        if base is not None:
+            return views.reduce(obj, base)
+        return None if obj.flags.writeable else (views.locked, (obj.copy(order="K"),))
 
     def _leaf(self, obj: Any) -> Any:
         known = self._leaf_ids.get(id(obj))
         if known is not None:
             return known
         nbytes = _nbytes(obj)
-        if nbytes < _LEAF or self._view_of_base(obj) is not None:
+        if nbytes < _LEAF or self._view(obj) is not None:
             return None
         for name in _LEAF_HANDLERS:
             encoded = ALL[name].encode(obj, CompressionConfig()) if not self._dry else None
@@ -247,10 +266,21 @@ def _nbytes(obj: Any) -> int:
     return 0
 
 
-def _view(base: Any, dtype: Any, shape: Any, offset: int, strides: Any) -> Any:
-    import numpy as np
+def _cached(function: Any, parameters: dict[str, Any]) -> Any:
+    return functools.lru_cache(**parameters)(function)
 
-    return np.ndarray(shape, dtype, buffer=base, offset=offset, strides=strides)
+
+def _untracked(make: Callable[..., Any]) -> Callable[..., Any]:
+    """A class that a cell made is made anew, as by a run: never the one that is there changed."""
+
+    def made(*arguments: Any) -> Any:
+        *description, _tracker, extra = arguments
+        return make(*description, None, extra)
+
+    return made
+
+
+_CLASS_MAKERS = ("_make_skeleton_class", "_make_skeleton_enum")
 
 
 class _Unpickler(pickle.Unpickler):
@@ -267,6 +297,12 @@ class _Unpickler(pickle.Unpickler):
         self._namespace = namespace
         self._inputs = inputs
         self._leaves: dict[int, Any] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == "__main__":
+            raise pickle.UnpicklingError(f"the entry refers to `{name}` by name only")
+        found = super().find_class(module, name)
+        return _untracked(found) if name in _CLASS_MAKERS else found
 
     def persistent_load(self, reference: Any) -> Any:
         kind = reference[0]

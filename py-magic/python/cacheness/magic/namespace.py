@@ -84,6 +84,12 @@ class _Family:
     takes: Callable[[Any], bool]
     read: Callable[[Any], Any]
     write: Callable[[Any, Any], None]
+    fits: Callable[[Any, Any], bool] = lambda _obj, _value: True
+
+
+def fits(obj: Any, stored: Content) -> bool:
+    """Whether `restore` can make `obj` hold `stored`: an array keeps its shape and type."""
+    return _FAMILIES[stored.family].fits(obj, stored.value)
 
 
 def content(obj: Any) -> Content:
@@ -127,12 +133,31 @@ def _write_by_clearing(add: str) -> Callable[[Any, Any], None]:
     return write
 
 
-def _write_array(obj: Any, value: Any) -> None:
+def _write_array(obj: Any, value: tuple[Any, bool]) -> None:
     import numpy as np
 
-    if obj.shape != value.shape or obj.dtype != value.dtype:
-        raise UnrestorableChangeError("an array was resized or retyped in place")
-    np.copyto(obj, value)
+    if not obj.flags.writeable:
+        obj.flags.writeable = True
+    np.copyto(obj, value[0])
+    obj.flags.writeable = value[1]
+
+
+def _fits_array(obj: Any, value: tuple[Any, bool]) -> bool:
+    return bool(obj.shape == value[0].shape and obj.dtype == value[0].dtype)
+
+
+_FUNCTION = ("__code__", "__defaults__", "__kwdefaults__")
+
+
+def _read_function(obj: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    return {name: getattr(obj, name) for name in _FUNCTION}, dict(vars(obj))
+
+
+def _write_function(obj: Any, value: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    for name, part in value[0].items():
+        setattr(obj, name, part)
+    vars(obj).clear()
+    vars(obj).update(value[1])
 
 
 def _write_pandas(obj: Any, value: Any) -> None:
@@ -168,7 +193,9 @@ def _write_instance(obj: Any, value: tuple[dict[str, Any], dict[str, Any]]) -> N
 def _slot_names(kind: type) -> Iterable[str]:
     for base in kind.__mro__:
         slots = base.__dict__.get("__slots__", ())
-        yield from (slots,) if isinstance(slots, str) else slots
+        for name in (slots,) if isinstance(slots, str) else slots:
+            private = name.startswith("__") and not name.endswith("__")
+            yield f"_{base.__name__.lstrip('_')}{name}" if private else name
 
 
 def _is_plain_instance(obj: Any) -> bool:
@@ -209,7 +236,15 @@ _FAMILIES: dict[str, _Family] = {
         lambda obj: obj.cell_contents,
         lambda obj, value: setattr(obj, "cell_contents", value),
     ),
-    "array": _Family(_named("numpy.ndarray"), lambda obj: obj.copy(order="K"), _write_array),
+    "function": _Family(
+        lambda obj: isinstance(obj, types.FunctionType), _read_function, _write_function
+    ),
+    "array": _Family(
+        _named("numpy.ndarray"),
+        lambda obj: (obj.copy(order="K"), bool(obj.flags.writeable)),
+        _write_array,
+        _fits_array,
+    ),
     "frame": _Family(
         _named("pandas.DataFrame", "pandas.Series"),
         lambda obj: obj.copy(deep=False),

@@ -25,6 +25,7 @@ from cacheness.fingerprint import (
 from cacheness.magic.describe import describe, describe_text
 from cacheness.magic.namespace import is_own_name
 from cacheness.magic.options import Options
+from cacheness.magic.state import unusual_options
 
 PlainInput = tuple[str, str, str, str | None]
 
@@ -38,6 +39,7 @@ _KERNEL_MAGICS = frozenset(
     "alias autoreload cacheness conda config gui load_ext matplotlib pip pylab reload_ext reset run"
     " store unload_ext xdel cd pushd popd bookmark debug pdb edit".split()
 )
+_LONGEST_PATH = 4096
 _HISTORIES = frozenset("In Out _ih _oh _dh".split())
 
 
@@ -53,6 +55,9 @@ class Resolved:
         key: names the computation.
         walk: went over the variables; numbers the mutable objects below them.
         roots: the variables, in the order of the walk.
+        facts: what the text of the cell says.
+        inputs: what the key was made of.
+        extents: the memory of the arrays among the variables.
     """
 
     key: Key
@@ -60,6 +65,7 @@ class Resolved:
     roots: dict[str, Any]
     facts: CellFacts
     inputs: list[PlainInput] = field(default_factory=list)
+    extents: list[Extent] = field(default_factory=list)
 
 
 def analyse(source: str, transform: Callable[[str], str]) -> list[CellFacts]:
@@ -124,7 +130,10 @@ def resolve(
     shared = _sharing(walk, decomposer.extents)
     if shared is not None:
         inputs.append(("state", "shared memory between variables", shared, None))
-    inputs += _files(facts, options, cache)
+    unusual = unusual_options()
+    if unusual is not None:
+        inputs.append(("state", "options of the libraries", unusual, None))
+    inputs += _files(facts, roots, options, cache)
     inputs += _local_modules(facts, cache)
     inputs += [
         ("environment", name, digest_bytes(os.environ.get(name, "\0unset").encode()), None)
@@ -135,7 +144,8 @@ def resolve(
         inputs.append(
             ("option", "version", _text_digest(options.version), json.dumps(options.version))
         )
-    return Resolved(make_key("cell", inputs), walk, roots, facts[0], inputs)
+    key = make_key("cell", inputs)
+    return Resolved(key, walk, roots, facts[0], inputs, decomposer.extents)
 
 
 def walk_again(resolved: Resolved, namespace: dict[str, Any]) -> Walk:
@@ -237,14 +247,19 @@ def _sharing(walk: Walk, extents: list[Extent]) -> str | None:
     return _text_digest(f"{aliases}{overlaps}")
 
 
-def _files(facts: list[CellFacts], options: Options, cache: Cache) -> list[PlainInput]:
-    """Declared inputs, whatever they are, and path literals that name a file."""
+def _files(
+    facts: list[CellFacts], roots: dict[str, Any], options: Options, cache: Cache
+) -> list[PlainInput]:
+    """Declared inputs, whatever they are; path literals and variables that name a file."""
     declared = list(dict.fromkeys(options.inputs))
+    texts = {text for fact in facts for text, _line in fact.literals}
+    for value in roots.values():
+        if isinstance(value, (str, os.PathLike)):
+            texts.add(str(value))
     literal = {
         text
-        for fact in facts
-        for text, _line in fact.literals
-        if text not in declared and os.path.isfile(text)
+        for text in texts - {*declared}
+        if len(text) < _LONGEST_PATH and "\0" not in text and os.path.isfile(text)
     }
     found: list[PlainInput] = []
     paths = [*declared, *sorted(literal)]

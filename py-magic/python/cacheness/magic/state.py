@@ -93,6 +93,11 @@ PROBES: dict[str, Probe] = {
         is_input=True,
     ),
     "numpy errors": Probe("numpy", lambda: sys.modules["numpy"].geterr(), _write_numpy_errors),
+    "numpy print options": Probe(
+        "numpy",
+        lambda: sys.modules["numpy"].get_printoptions(),
+        lambda _, after: sys.modules["numpy"].set_printoptions(**after),
+    ),
     "rcParams": Probe("matplotlib", _read_rc_params, _write_mapping(_rc_params)),
     "pandas options": Probe("pandas", _pandas_options, _write_pandas_options),
     "environment": Probe("os", lambda: dict(os.environ), _write_mapping(lambda: os.environ)),
@@ -115,6 +120,43 @@ def read_states() -> dict[str, Any]:
             except Exception:
                 continue
     return states
+
+
+def unusual_options() -> str | None:
+    """The digest of options of NumPy, pandas and matplotlib that are not the usual ones.
+
+    What a cell shows, and some of what it computes, follows from them. `None` when all are as they
+    are without anyone's doing, so that it makes no difference whether a library is loaded yet.
+    """
+    found: dict[str, Any] = {}
+    numpy, matplotlib = sys.modules.get("numpy"), sys.modules.get("matplotlib")
+    for name, usual in (("numpy errors", _USUAL_ERRORS), ("numpy print options", _USUAL_PRINTING)):
+        now = PROBES[name].read() if numpy is not None else {}
+        found |= {f"{name} {n}": now[n] for n in now.keys() & usual.keys() if now[n] != usual[n]}
+    if "pandas" in sys.modules:
+        known = sys.modules["pandas._config.config"]._registered_options
+        found |= {n: v for n, v in _pandas_options().items() if v != known[n].defval}
+    if matplotlib is not None and hasattr(matplotlib, "rcParamsOrig"):
+        usual_params = dict(dict.items(matplotlib.rcParamsOrig))
+        now = _read_rc_params()
+        found |= {n: v for n, v in now.items() if n in usual_params and v != usual_params[n]}
+    return fingerprint(dict(sorted(found.items()))) if found else None
+
+
+_USUAL_ERRORS = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+_USUAL_PRINTING = {
+    "edgeitems": 3,
+    "threshold": 1000,
+    "floatmode": "maxprec",
+    "precision": 8,
+    "suppress": False,
+    "linewidth": 75,
+    "nanstr": "nan",
+    "infstr": "inf",
+    "sign": "-",
+    "formatter": None,
+    "legacy": False,
+}
 
 
 def state_digest(name: str) -> str | None:
