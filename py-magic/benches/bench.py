@@ -257,7 +257,9 @@ def hash_all(folder: Path) -> int:
 
 def interpreter(statement: str) -> None:
     """Runs a statement in a Python of its own."""
-    subprocess.run([sys.executable, "-c", statement], check=True)
+    # As an installed package is imported: with its byte code at hand.
+    environment = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([sys.executable, "-c", statement], check=True, env=environment)
 
 
 def main() -> None:

@@ -121,11 +121,8 @@ fn read(kind: Kind, args: &Bound<'_, PyTuple>) -> PyResult<Option<Event>> {
             .map(|path| ("write", path)),
         Kind::Path(event) => path(&args.get_item(0)?)?.map(|path| (event, path)),
         Kind::Text(event) => {
-            let subject = args.iter().next().map(|first| first.str()).transpose()?;
-            Some((
-                event,
-                subject.map_or_else(String::new, |subject| subject.to_string()),
-            ))
+            let subject = args.iter().next().map(|first| text(&first)).transpose()?;
+            Some((event, subject.unwrap_or_default()))
         }
     })
 }
@@ -135,6 +132,14 @@ fn read(kind: Kind, args: &Bound<'_, PyTuple>) -> PyResult<Option<Event>> {
 const WRITING: i64 = 0o1 | 0o2 | 0o100 | 0o1000 | 0o2000;
 #[cfg(not(target_os = "linux"))]
 const WRITING: i64 = 0x1 | 0x2 | 0x200 | 0x400 | 0x8;
+
+/// What a person would read: a command may come as bytes.
+fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    match value.cast::<PyBytes>() {
+        Ok(bytes) => Ok(String::from_utf8_lossy(bytes.as_bytes()).into_owned()),
+        Err(_) => Ok(value.str()?.to_string()),
+    }
+}
 
 /// The absolute path that an argument names now; `None` for descriptors and the current folder of old APIs.
 fn path(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {

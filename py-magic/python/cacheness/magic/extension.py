@@ -89,6 +89,10 @@ class Extension:
             shell.events.callbacks[event][:] = [
                 other for other in shell.events.callbacks[event] if other != callback
             ]
+        magics = shell.magics_manager.magics
+        for name in (_MARKER, _RESTORE, _RAISE, _END, "cacheness"):
+            magics["line"].pop(name, None)
+        magics["cell"].pop("cacheness", None)
         atexit.unregister(self.close)
         self.close()
 
@@ -288,7 +292,8 @@ class Extension:
         """Caches the cell: run again, it restores its variables and shows its outputs."""
         # Reached only where the input transformer was not applied, as in a script made by
         # nbconvert.
-        self.shell.run_cell(f"%%cacheness {line}\n{cell}", store_history=False).raise_error()
+        marked = mark_cell([f"%%cacheness {line}\n", *cell.splitlines(keepends=True)])
+        self.shell.run_cell("".join(marked), store_history=False).raise_error()
 
 
 Extension.cell_magic.__doc__ = f"""Caches the cell: run again, it is restored instead.

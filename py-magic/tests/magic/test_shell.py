@@ -1,0 +1,113 @@
+"""The extension in a plain IPython shell, without a kernel."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from cacheness.magic import last
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("CACHENESS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    InteractiveShell.clear_instance()
+    made = InteractiveShell.instance()
+    made.run_line_magic("load_ext", "cacheness")
+    yield made
+    if "cacheness" in made.extension_manager.loaded:
+        made.run_line_magic("unload_ext", "cacheness")
+    InteractiveShell.clear_instance()
+
+
+def outcome(shell: Any, cell: str) -> str:
+    shell.run_cell(cell)
+    record = last()
+    assert record is not None
+    return record.outcome
+
+
+def test_a_cell_is_restored_in_another_shell(shell: Any, capsys: Any) -> None:
+    cell = "%%cacheness key=a\nprint('shown')\nx = [1]\nx"
+    assert outcome(shell, cell) == "miss"
+    first = capsys.readouterr().out
+    shell.user_ns.pop("x")
+    assert outcome(shell, cell) == "hit"
+    assert shell.user_ns["x"] == [1]
+    assert "shown" in first and "shown" in capsys.readouterr().out
+
+
+def test_unloading_leaves_nothing_behind(shell: Any) -> None:
+    events = shell.events.callbacks
+    shell.run_line_magic("unload_ext", "cacheness")
+    assert "cacheness" not in shell.magics_manager.magics["cell"]
+    assert "cacheness" not in shell.magics_manager.magics["line"]
+    assert not any("cacheness" in repr(one) for found in events.values() for one in found)
+    assert not any("cacheness" in repr(one) for one in shell.ast_transformers)
+    assert not shell.run_cell("%%cacheness\nz = 1").success
+
+
+def test_the_magic_called_as_a_function(shell: Any) -> None:
+    """What nbconvert makes of a cell when it writes a script."""
+    call = "get_ipython().run_cell_magic('cacheness', 'key=b', 'y = 2\\n')"
+    assert outcome(shell, call) == "miss"
+    shell.user_ns.pop("y")
+    assert outcome(shell, call) == "hit"
+    assert shell.user_ns["y"] == 2
+
+
+@pytest.mark.parametrize("line", ["keey=1", "ttl=banana"])
+def test_a_bad_option_stops_the_cell(shell: Any, line: str) -> None:
+    result = shell.run_cell(f"%%cacheness {line}\nran = 1")
+    assert not result.success
+    assert "ran" not in shell.user_ns
+    # The transformer must survive its own errors.
+    assert outcome(shell, "%%cacheness key=c\nran = 2") == "miss"
+
+
+def test_an_unusable_directory_runs_the_cell(
+    shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("CACHENESS_CACHE_DIR", str(tmp_path / "file"))
+    for value in (1, 2):
+        assert outcome(shell, f"%%cacheness key=d\nran = {value}") == "uncacheable"
+        assert shell.user_ns["ran"] == value
+    assert capsys.readouterr().err.count("a file in its place") == 1
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_future_index_is_left_alone(
+    shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    import sqlite3
+
+    assert outcome(shell, "%%cacheness key=e\nx = 1") == "miss"
+    shell.run_line_magic("unload_ext", "cacheness")
+    index = tmp_path / "cache" / "cache_metadata.db"
+    with sqlite3.connect(index) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    before = index.read_bytes()
+    shell.run_line_magic("load_ext", "cacheness")
+    assert outcome(shell, "%%cacheness key=e\nx = 3") == "uncacheable"
+    assert shell.user_ns["x"] == 3
+    assert "format version 99" in capsys.readouterr().err
+    assert index.read_bytes() == before
+
+
+def test_a_damaged_blob_is_a_miss_and_heals(shell: Any, tmp_path: Path) -> None:
+    cell = "%%cacheness key=f\nimport numpy as np\nbig = np.random.default_rng(0).random(50_000)"
+    assert outcome(shell, cell) == "miss"
+    wanted = shell.user_ns.pop("big")
+    blob = next((tmp_path / "cache").glob("*_array*"))
+    blob.write_bytes(blob.read_bytes()[:-100])
+    with pytest.warns(match="could not be restored"):
+        assert outcome(shell, cell) == "miss"
+    assert (shell.user_ns.pop("big") == wanted).all()
+    assert outcome(shell, cell) == "hit"
+    assert (shell.user_ns["big"] == wanted).all()
+    assert list((tmp_path / "cache" / "quarantine").iterdir())
