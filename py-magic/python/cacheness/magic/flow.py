@@ -11,6 +11,7 @@ import contextlib
 import json
 import math
 import os
+import sys
 import time
 import warnings
 from dataclasses import dataclass, field
@@ -32,8 +33,8 @@ from cacheness.magic.resolve import (
     resolve,
     walk_again,
 )
-from cacheness.magic.watch import Watch
 from cacheness.magic.state import SeedWatch, read_states, state_change, state_digest, write_states
+from cacheness.magic.watch import Watch
 
 _FACE = "cell"
 _PATHS = ("file", "directory", "absent")
@@ -203,6 +204,7 @@ class Run:
         self._observing = False
         self._before: dict[str, Any] = {}
         self._states: dict[str, Any] = {}
+        self._members: namespace.Members = []
         self._started = 0.0
         self._started_ns = 0
 
@@ -210,6 +212,8 @@ class Run:
         """Everything that has to be known before the body runs."""
         self.cell.cache.record_miss()
         self._before = namespace.snapshot(self.cell.shell.user_ns)
+        imported = (sys.modules.get(name) for name in self.resolved.facts.imports)
+        self._members = namespace.members((*self.resolved.roots.values(), *imported))
         self._states = read_states()
         self._seeds.start(self._states)
         self._observing = observe.start()
@@ -260,6 +264,9 @@ class Run:
     def _store(self, seen: observe.Observation, elapsed: float) -> Record:
         cell, shell = self.cell, self.cell.shell
         self._refuse_effects(seen)
+        rebound = namespace.rebound_member(self._members, shell.user_ns)
+        if rebound is not None:
+            raise UncacheableError(f"it set `{rebound}`")
         payload = self._payload()
         states = state_change(self._states, self._seeds.seeded)
         payload.states = states.changed

@@ -82,7 +82,7 @@ def _is_called_by_own_code() -> bool:
 
 
 def effects(called: Iterable[str], values: Iterable[Any]) -> dict[str, str]:
-    """What cannot be done again, from the names of what is called and the variables that are read."""
+    """What cannot be done again, by the names that are called and the variables that are read."""
     found: dict[str, str] = {}
     for name in sorted(called):
         ending = ".".join(name.split(".")[-2:])
