@@ -1,4 +1,4 @@
-"""Runs `cells/*.md`: each story twice, with the magic and without, in real kernels; both must leave the same."""
+"""Runs `cells/*.md` in real kernels, with the magic and without: both must leave the same."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from cells.kernels import Executed, Kernel
 from cells.scenarios import Scenario, Step, read
 
@@ -14,7 +15,7 @@ _SCENARIOS = [s for file in sorted(Path(__file__).parent.glob("cells/*.md")) for
 
 
 class Kernels:
-    """The two kernels that all scenarios share: one with marked cells, one with the same cells unmarked."""
+    """The two kernels that all scenarios share: one with marked cells, one without marks."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(2)

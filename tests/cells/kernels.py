@@ -53,7 +53,7 @@ _begin({folder!r}, {cache!r})
 
 @dataclass(frozen=True)
 class Executed:
-    """What one execution did: `status` is `ok`, `error` or `killed`; outputs are without reports."""
+    """What one execution did. `status`: `ok`, `error` or `killed`; outputs: without reports."""
 
     status: str
     outputs: list[Any]
@@ -72,10 +72,10 @@ class Kernel:
     """One kernel with the extension, in a folder of its own."""
 
     def __init__(self) -> None:
-        self._manager = self._client = None  # type: ignore[assignment]
         self._folder = Path()
         self._cache = Path()
-        self._start()
+        self._manager, self._client = self._start()
+        self._hidden(_PREPARE)
 
     def begin(self, folder: Path, cache: Path) -> None:
         """An empty namespace and cache, in `folder`."""
@@ -87,7 +87,8 @@ class Kernel:
     def restart(self) -> None:
         """Another process, with other hashes of strings, in the same folder."""
         self.stop()
-        self._start()
+        self._manager, self._client = self._start()
+        self._hidden(_PREPARE)
         self.begin(self._folder, self._cache)
 
     def stop(self) -> None:
@@ -112,7 +113,8 @@ class Kernel:
         shown = _plain([o for o in outputs if o not in reports], self._folder)
         return Executed(status, shown, record, self._look())
 
-    def _start(self) -> None:
+    @staticmethod
+    def _start() -> tuple[KernelManager, BlockingKernelClient]:
         manager = KernelManager(kernel_spec_manager=_ThisInterpreter())
         profile = tempfile.gettempdir()
         environment = {k: v for k, v in os.environ.items() if not k.startswith("CACHENESS_")}
@@ -124,9 +126,7 @@ class Kernel:
         client = manager.blocking_client()
         client.start_channels()
         client.wait_for_ready(timeout=_PATIENCE)
-        self._manager: KernelManager = manager
-        self._client: BlockingKernelClient = client
-        self._hidden(_PREPARE)
+        return manager, client
 
     def _hidden(self, source: str) -> None:
         sent = self._client.execute(source, silent=True, store_history=False)

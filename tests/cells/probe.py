@@ -1,4 +1,4 @@
-"""Executed inside a kernel: says what its namespace holds, without any help from the code under test."""
+"""Executed inside a kernel: says what its namespace holds, without the code under test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ATOMS = (type(None), bool, int, float, complex, str, bytes, range)
 
 
 class Probe:
-    """One look at a namespace. Objects met again are named by the order in which they were met first."""
+    """One look at a namespace. Objects met again are named by the order of the first meetings."""
 
     def __init__(self) -> None:
         self._seen: dict[int, int] = {}

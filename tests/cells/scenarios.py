@@ -1,12 +1,13 @@
 """Scenario files: Markdown in which every `##` is a story told in cells.
 
-A fenced `python` block is a cell and runs where it stands. Its first line may go on with a name, what is expected
-of it, and a piece of the reason that is given:
+A fenced `python` block is a cell and runs where it stands. Its first line may go on with a name,
+what is expected of it, and a piece of the reason that is given:
 
     ```python a: miss, first run
 
-An `interrupted` block is a cell that is interrupted after half a second. Lines that begin with `- ` are steps: `restart kernel`, `reset` (the namespace only), `run a: hit`,
-`interrupt a: error`, `edit file NAME`, `edit cell a: miss` (both followed by a block), `compare nothing` from here on.
+An `interrupted` block is a cell that is interrupted after half a second. Lines that begin with `- `
+are steps: `restart kernel`, `reset` (the namespace only), `run a: hit`, `interrupt a: error`,
+`edit file NAME`, `edit cell a: miss` (both followed by a block), `compare nothing` from here on.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ OUTCOMES = ("hit", "miss", "uncacheable", "error", "killed", "ok")
 # What a fenced block does, by its first word.
 _RUNS = {"python": "run", "interrupted": "interrupt"}
 _EXPECTS = re.compile(r"(?P<name>\w*)(?:\s*:\s*(?P<outcome>\w+)(?:\s*,\s*(?P<reason>.+))?)?$")
-_MARK = re.compile(r"^#?%%cacheness.*\n", re.MULTILINE)
+_MARK = re.compile(r"^(?:# ?)?%%cacheness.*\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: `what` is `run`, `interrupt`, `restart kernel`, `reset`, `edit file` or `compare nothing`."""
+    """One step. `what` is `run` or `interrupt` for cells, otherwise the words of the step."""
 
     what: str
     line: int

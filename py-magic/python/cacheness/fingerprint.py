@@ -57,12 +57,14 @@ class Decomposer:
 
     `wanted` gathers the global names that functions of `namespace` refer to: they are inputs of
     their own. `extents` gathers the memory of arrays, from which shared memory can be told.
+    `called` gathers dotted names that functions of the person's own refer to.
     """
 
     def __init__(self, namespace: dict[str, Any] | None = None) -> None:
         self.namespace = namespace
         self.wanted: set[str] = set()
         self.extents: list[Extent] = []
+        self.called: set[str] = set()
 
     def __call__(self, value: Any) -> Decomposed:
         kind = type(value)
@@ -135,7 +137,7 @@ def _pattern(_: Decomposer, value: re.Pattern[Any]) -> Decomposed:
 def _module(self: Decomposer, value: types.ModuleType) -> Decomposed:
     origin = code_origin(value.__name__)
     if isinstance(origin, str):
-        return "module", (value.__name__, origin), _VALUE
+        return "module", (value.__name__, origin, _patches(self, value)), _VALUE
     # A local module is what its names hold now: the file may have been edited since it was loaded.
     members = {
         name: member
@@ -145,6 +147,17 @@ def _module(self: Decomposer, value: types.ModuleType) -> Decomposed:
     file = getattr(value, "__file__", None)
     source = digest_path(file) if isinstance(file, str) and os.path.isfile(file) else None
     return "local module", {"name": value.__name__, "file": source, "members": members}, _OBJECT
+
+
+def _patches(self: Decomposer, value: Any) -> dict[str, Any]:
+    """Functions of the notebook that were put into an installed module or class."""
+    if self.namespace is None:
+        return {}
+    return {
+        name: member
+        for name, member in sorted(vars(value).items())
+        if type(member) is types.FunctionType and member.__globals__ is self.namespace
+    }
 
 
 def _function(self: Decomposer, value: types.FunctionType) -> Decomposed:
@@ -162,6 +175,7 @@ def _function(self: Decomposer, value: types.FunctionType) -> Decomposed:
         "wrapped": vars(value).get("__wrapped__"),
     }
     names = referenced_globals(value.__code__)
+    self.called |= dotted_names(value.__code__)
     for name in names & _DYNAMIC:
         if name not in value.__globals__:
             raise TypeError(f"`{value.__qualname__}` hides what it reads behind {name}()")
@@ -220,6 +234,31 @@ def referenced_globals(code: types.CodeType) -> frozenset[str]:
     return frozenset(names)
 
 
+@functools.lru_cache(maxsize=4096)
+def dotted_names(code: types.CodeType) -> frozenset[str]:
+    """Names that `code` or code nested in it loads, with their attributes: `os.path.exists`.
+
+    Those that are called without arguments come with parentheses as well.
+    """
+    names: set[str] = set()
+    chain = ""
+    for instruction in dis.get_instructions(code):
+        name = instruction.argval
+        if instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            chain = f"{chain}.{name}"
+        elif isinstance(name, str) and instruction.opname.startswith("LOAD_"):
+            chain = name
+        elif instruction.opname in ("PRECALL", "CALL") and instruction.arg == 0 and chain:
+            chain = f"{chain}()"
+        else:
+            chain = ""
+        names.add(chain)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= dotted_names(constant)
+    return frozenset(names - {""})
+
+
 def _builtin(self: Decomposer, value: types.BuiltinFunctionType) -> Decomposed:
     owner = value.__self__
     if owner is None or isinstance(owner, types.ModuleType):
@@ -263,7 +302,8 @@ _CLASS_NOISE = frozenset(
 def _class(self: Decomposer, value: type) -> Decomposed:
     origin = code_origin(value.__module__)
     if isinstance(origin, str) and _lookup(value.__module__, value.__qualname__) is value:
-        return "installed class", (value.__module__, value.__qualname__, origin), _VALUE
+        patches = _patches(self, value)
+        return "installed class", (value.__module__, value.__qualname__, origin, patches), _VALUE
     # By name: a class that was pickled by value has its members in another order.
     members = {
         name: member for name, member in sorted(vars(value).items()) if name not in _CLASS_NOISE

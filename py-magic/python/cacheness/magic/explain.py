@@ -65,6 +65,8 @@ def _observed(stored: dict[str, Any], now: str | None) -> str:
 
 
 def _state_name(name: str) -> str:
+    if name.startswith(("environment variable ", "working ")):
+        return f"the {name}"
     folder = name.removeprefix("listing ")
     if folder != name:
         return f"the listing of `{folder}`"

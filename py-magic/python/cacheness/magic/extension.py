@@ -28,7 +28,7 @@ _MARKER = "_cacheness_cell"
 _RESTORE = "_cacheness_restore"
 _RAISE = "_cacheness_raise"
 _END = "_cacheness_end"
-_DIRECTIVE = re.compile(r"^#?%%cacheness(?:[ \t]+([^?\n]*?))?[ \t]*\r?\n?$")
+_DIRECTIVE = re.compile(r"^(?:# ?)?%%cacheness(?:[ \t]+([^?\n]*?))?[ \t]*\r?\n?$")
 _VALUE = "__cacheness_value__"
 
 

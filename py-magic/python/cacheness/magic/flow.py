@@ -11,6 +11,7 @@ import contextlib
 import json
 import math
 import os
+import sys
 import time
 import warnings
 from dataclasses import dataclass, field
@@ -18,8 +19,8 @@ from typing import Any
 
 from cacheness._cacheness import Cache, Entry, Miss, digest_bytes
 from cacheness.errors import CacheError, CacheWarning, UnstableValueError
-from cacheness.fingerprint import type_home
-from cacheness.magic import graph, namespace, observe
+from cacheness.fingerprint import fingerprint, type_home
+from cacheness.magic import graph, namespace, observe, watch
 from cacheness.magic.capture import Capture, Output, compact, flush_figures, replay
 from cacheness.magic.explain import explain_miss
 from cacheness.magic.options import Options
@@ -33,9 +34,12 @@ from cacheness.magic.resolve import (
     walk_again,
 )
 from cacheness.magic.state import SeedWatch, read_states, state_change, state_digest, write_states
+from cacheness.magic.watch import Watch
 
 _FACE = "cell"
+_PATHS = ("file", "directory", "absent")
 _LISTING = "listing "
+_VARIABLE = "environment variable "
 
 
 @dataclass
@@ -160,7 +164,13 @@ def _previous(cell: Cell, resolved: Resolved) -> Entry | None:
     return None
 
 
+def _variable_digest(value: str | None) -> str:
+    return digest_bytes(f"{value is None} {value}".encode("utf-8", "surrogatepass"))
+
+
 def _present_digest(kind: str, name: str, _stored: str) -> str | None:
+    if name.startswith(_VARIABLE):
+        return _variable_digest(os.environ.get(name.removeprefix(_VARIABLE)))
     if name.startswith(_LISTING):
         return _listing_digest(name.removeprefix(_LISTING))
     return state_digest(name)
@@ -190,9 +200,11 @@ class Run:
         self.reason = reason
         self._capture = Capture(cell.shell)
         self._seeds = SeedWatch()
+        self._watch = Watch()
         self._observing = False
         self._before: dict[str, Any] = {}
         self._states: dict[str, Any] = {}
+        self._members: namespace.Members = []
         self._started = 0.0
         self._started_ns = 0
 
@@ -200,9 +212,12 @@ class Run:
         """Everything that has to be known before the body runs."""
         self.cell.cache.record_miss()
         self._before = namespace.snapshot(self.cell.shell.user_ns)
+        imported = (sys.modules.get(name) for name in self.resolved.facts.imports)
+        self._members = namespace.members((*self.resolved.roots.values(), *imported))
         self._states = read_states()
         self._seeds.start(self._states)
         self._observing = observe.start()
+        self._watch.start()
         self._capture.start()
         self._started_ns = time.time_ns()
         self._started = time.monotonic()
@@ -215,6 +230,7 @@ class Run:
         """Takes every tap off and keeps nothing."""
         self._capture.stop()
         self._seeds.stop()
+        self._watch.stop()
         if self._observing:
             observe.stop(())
             self._observing = False
@@ -227,7 +243,9 @@ class Run:
                 flush_figures()
         self._capture.stop()
         self._seeds.stop()
-        seen = observe.stop((os.fspath(self.cell.cache.directory),)) if self._observing else None
+        self._watch.stop()
+        ignored = (os.fspath(self.cell.cache.directory),)
+        seen = observe.stop(ignored, self._watch.looked_at) if self._observing else None
         self._observing = False
         if not succeeded or self._capture.failed:
             return self.cell.record("error", reason="it did not finish")
@@ -246,6 +264,9 @@ class Run:
     def _store(self, seen: observe.Observation, elapsed: float) -> Record:
         cell, shell = self.cell, self.cell.shell
         self._refuse_effects(seen)
+        rebound = namespace.rebound_member(self._members, shell.user_ns)
+        if rebound is not None:
+            raise UncacheableError(f"it set `{rebound}`")
         payload = self._payload()
         states = state_change(self._states, self._seeds.seeded)
         payload.states = states.changed
@@ -287,6 +308,11 @@ class Run:
         """A run that did something to the world is only cached for a person who asked for it by
         name.
         """
+        resolved = self.resolved
+        seen.effects |= watch.effects(resolved.called, resolved.roots.values())
+        for kind, _, line, _, _ in resolved.facts.magics:
+            if kind == "system":
+                seen.effects.setdefault("subprocess", line)
         if not seen.effects:
             return
         what = " and ".join(
@@ -352,7 +378,21 @@ class Run:
             observed.append((kind, path, digest, None))
         for folder in map(_shortened, seen.listed):
             observed.append(("state", f"{_LISTING}{folder}", _listing_digest(folder), None))
+        before = self._states["environment"]
+        for name in sorted(self._watch.variables):
+            observed.append(("state", _VARIABLE + name, _variable_digest(before.get(name)), None))
+        if watch.depends_on_folder(self.resolved.called):
+            folder = fingerprint(self._states["working directory"])
+            observed.append(("state", "working directory", folder, None))
+        self._refuse_unseen(observed)
         return observed + [("state", name, digest, None) for name, digest in states.items()]
+
+    def _refuse_unseen(self, observed: list[PlainInput]) -> None:
+        """Files may have been read by native code, which nobody sees."""
+        reader = watch.native_reader(self.resolved.called)
+        files = [kind for kind, *_ in (*self.resolved.inputs, *observed) if kind in _PATHS]
+        if reader is not None and not files:
+            raise UncacheableError(f"`{reader}` reads files unseen: name them with inputs=")
 
 
 def _shortened(path: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import random
+import sys
 import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -35,6 +36,33 @@ def is_own_name(name: str) -> bool:
 def snapshot(namespace: dict[str, Any]) -> dict[str, Any]:
     """The names and what they are bound to now."""
     return {name: value for name, value in namespace.items() if not is_own_name(name)}
+
+
+Members = list[tuple[types.ModuleType, dict[str, Any]]]
+
+
+def members(values: Iterable[Any]) -> Members:
+    """What the names of each module among `values` are bound to now."""
+    modules = {id(value): value for value in values if isinstance(value, types.ModuleType)}
+    # Which belongs to the interpreter and to IPython, who set names in it all the time.
+    modules.pop(id(sys), None)
+    return [(module, dict(vars(module))) for module in modules.values()]
+
+
+def rebound_member(before: Members, namespace: dict[str, Any]) -> str | None:
+    """A public name of a module that was set since `before`.
+
+    Modules load parts of themselves late, so new names only count if the notebook made them.
+    """
+    for module, was in before:
+        for name, value in vars(module).items():
+            if name.startswith("_") or isinstance(value, types.ModuleType):
+                continue
+            own = getattr(value, "__globals__", None) is namespace
+            plain = isinstance(value, (bool, int, float, str))
+            if was[name] is not value if name in was else own or plain:
+                return f"{module.__name__}.{name}"
+    return None
 
 
 @dataclass

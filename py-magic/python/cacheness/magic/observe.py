@@ -6,6 +6,7 @@ import os
 import stat
 import sysconfig
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cacheness._cacheness import start_audit, stop_audit
@@ -16,6 +17,8 @@ EFFECTS = {
     "subprocess": "ran a program",
     "network": "used the network",
     "input": "asked for input",
+    "clock": "used the clock",
+    "chance": "used fresh randomness",
 }
 
 
@@ -43,9 +46,9 @@ def start() -> bool:
     return True
 
 
-def stop(ignored: tuple[str, ...]) -> Observation:
+def stop(ignored: tuple[str, ...], looked_at: Iterable[str] = ()) -> Observation:
     """What was seen since `start`, without the folders in `ignored` and without what the system
-    itself does.
+    itself does. `looked_at` are paths whose state was asked for.
     """
     seen = Observation()
     written: set[str] = set()
@@ -65,6 +68,10 @@ def stop(ignored: tuple[str, ...]) -> Observation:
                 _append(seen.read, path)
         else:
             seen.effects.setdefault(event, subject)
+    for path in map(os.path.abspath, looked_at):
+        is_own = not (path + os.sep).startswith(ignored) and path not in written
+        if is_own and (os.path.isfile(path) or not os.path.exists(path)):
+            _append(seen.read, path)
     return seen
 
 

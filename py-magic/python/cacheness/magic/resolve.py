@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import importlib.util
 import json
 import os
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from cacheness.fingerprint import (
     Decomposer,
     Extent,
     code_origin,
+    dotted_names,
     is_installed_file,
     package_version,
     type_home,
@@ -40,6 +42,7 @@ _KERNEL_MAGICS = frozenset(
     " store unload_ext xdel cd pushd popd bookmark debug pdb edit".split()
 )
 _LONGEST_PATH = 4096
+_MOST_ITEMS = 200
 _HISTORIES = frozenset("In Out _ih _oh _dh".split())
 
 
@@ -58,6 +61,7 @@ class Resolved:
         facts: what the text of the cell says.
         inputs: what the key was made of.
         extents: the memory of the arrays among the variables.
+        called: dotted names of what the cell and the functions that it reads call.
     """
 
     key: Key
@@ -66,6 +70,7 @@ class Resolved:
     facts: CellFacts
     inputs: list[PlainInput] = field(default_factory=list)
     extents: list[Extent] = field(default_factory=list)
+    called: set[str] = field(default_factory=set)
 
 
 def analyse(source: str, transform: Callable[[str], str]) -> list[CellFacts]:
@@ -135,6 +140,7 @@ def resolve(
         inputs.append(("state", "options of the libraries", unusual, None))
     inputs += _files(facts, roots, options, cache)
     inputs += _local_modules(facts, cache)
+    inputs += _constants(facts, roots)
     inputs += [
         ("environment", name, digest_bytes(os.environ.get(name, "\0unset").encode()), None)
         for name in sorted(options.env)
@@ -145,7 +151,8 @@ def resolve(
             ("option", "version", _text_digest(options.version), json.dumps(options.version))
         )
     key = make_key("cell", inputs)
-    return Resolved(key, walk, roots, facts[0], inputs, decomposer.extents)
+    called = decomposer.called.union(_called_by(source), *(fact.calls for fact in facts))
+    return Resolved(key, walk, roots, facts[0], inputs, decomposer.extents, called)
 
 
 def walk_again(resolved: Resolved, namespace: dict[str, Any]) -> Walk:
@@ -254,8 +261,9 @@ def _files(
     declared = list(dict.fromkeys(options.inputs))
     texts = {text for fact in facts for text, _line in fact.literals}
     for value in roots.values():
-        if isinstance(value, (str, os.PathLike)):
-            texts.add(str(value))
+        for item in _items(value):
+            if isinstance(item, (str, os.PathLike)):
+                texts.add(str(item))
     literal = {
         text
         for text in texts - {*declared}
@@ -265,6 +273,38 @@ def _files(
     paths = [*declared, *sorted(literal)]
     for path, (kind, digest) in zip(paths, cache.digest_paths(paths), strict=True):
         found.append((kind, path, digest, None))
+    return found
+
+
+def _items(value: Any) -> Iterable[Any]:
+    """The value itself, or the items of a small container."""
+    if type(value) is dict and len(value) <= _MOST_ITEMS:
+        return value.values()
+    return value if type(value) in (list, tuple) and len(value) <= _MOST_ITEMS else (value,)
+
+
+def _called_by(source: str) -> frozenset[str]:
+    try:
+        code = compile(source, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return frozenset()
+    return dotted_names(code)
+
+
+def _constants(facts: list[CellFacts], roots: dict[str, Any]) -> list[PlainInput]:
+    """Plain attributes of installed modules that the cell reads: somebody may have set them."""
+    found: list[PlainInput] = []
+    for name, dotted in sorted(
+        {(n, d) for f in facts for n, ds in f.attributes.items() for d in ds}
+    ):
+        value = roots.get(name)
+        for attribute in dotted.split(".") if isinstance(value, types.ModuleType) else ():
+            value = vars(value).get(attribute) if isinstance(value, types.ModuleType) else None
+        if name in roots and value is not roots[name] and type(value) in (str, int, float, bool):
+            digest = _text_digest(f"{type(value).__name__} {value!r}")
+            found.append(
+                ("variable", f"{name}.{dotted}", digest, json.dumps({"value": repr(value)}))
+            )
     return found
 
 

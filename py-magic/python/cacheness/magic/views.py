@@ -90,7 +90,7 @@ class _Window:
 
 
 def _owner(array: Any) -> Any:
-    """What the memory belongs to: the array at the end of the chain of bases, or something else."""
+    """What the memory belongs to: the array at the end of the bases, or a foreign object."""
     found = array
     while True:
         base = found.array if isinstance(found, _Window) else getattr(found, "base", None)
