@@ -111,3 +111,29 @@ def test_a_damaged_blob_is_a_miss_and_heals(shell: Any, tmp_path: Path) -> None:
     assert outcome(shell, cell) == "hit"
     assert (shell.user_ns["big"] == wanted).all()
     assert list((tmp_path / "cache" / "quarantine").iterdir())
+
+
+def test_a_file_that_the_cell_wrote_must_still_be_there(shell: Any, tmp_path: Path) -> None:
+    cell = (
+        "%%cacheness key=g\nwith open('out.txt', 'w') as out:\n    n = out.write('result')\ndel out"
+    )
+    out = tmp_path / "out.txt"
+    assert outcome(shell, cell) == "miss"
+    assert outcome(shell, cell) == "hit"
+    out.write_text("edited")
+    assert outcome(shell, cell) == "miss"
+    assert out.read_text() == "result"
+    out.unlink()
+    assert outcome(shell, cell) == "miss"
+    assert outcome(shell, cell) == "hit"
+
+
+def test_importing_a_module_of_ones_own_is_no_effect(shell: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine_for_test.py").write_text("def f(): return 1\n")
+    shell.run_cell(
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.dont_write_bytecode = 0"
+    )
+    try:
+        assert outcome(shell, "%%cacheness\nimport mine_for_test\ny = mine_for_test.f()") == "miss"
+    finally:
+        shell.run_cell("sys.path.pop(0); sys.modules.pop('mine_for_test')")

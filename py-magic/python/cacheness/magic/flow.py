@@ -202,6 +202,7 @@ class Run:
         self._seeds = SeedWatch()
         self._watch = Watch()
         self._observing = False
+        self._named: dict[str, tuple[str, str]] = {}
         self._before: dict[str, Any] = {}
         self._states: dict[str, Any] = {}
         self._members: namespace.Members = []
@@ -211,6 +212,8 @@ class Run:
     def start(self) -> None:
         """Everything that has to be known before the body runs."""
         self.cell.cache.record_miss()
+        named = self.resolved.named
+        self._named = dict(zip(named, self.cell.cache.digest_paths(named), strict=True))
         self._before = namespace.snapshot(self.cell.shell.user_ns)
         imported = (sys.modules.get(name) for name in self.resolved.facts.imports)
         self._members = namespace.members((*self.resolved.roots.values(), *imported))
@@ -321,7 +324,8 @@ class Run:
         )
         if not self.cell.options.insists:
             raise UncacheableError(f"it {what}: give key=, ttl= or pure=1 to cache it all the same")
-        self.cell.notes.append(f"it {what}, which restoring does not do again")
+        if seen.effects.keys() - {"write"}:
+            self.cell.notes.append(f"it {what}, which restoring does not do again")
 
     def _payload(self) -> Payload:
         options = self.cell.options
@@ -368,14 +372,7 @@ class Run:
         return graph.dump(payload, user_ns, walk, self.resolved.extents)
 
     def _observed(self, seen: observe.Observation, states: dict[str, str]) -> list[PlainInput]:
-        known = {name for kind, name, _, _ in self.resolved.inputs if kind == "file"}
-        paths = [path for path in map(_shortened, seen.read) if path not in known]
-        digests = self.cell.cache.digest_paths(paths)
-        observed: list[PlainInput] = []
-        for path, (kind, digest) in zip(paths, digests, strict=True):
-            if kind == "file" and os.stat(path).st_mtime_ns >= self._started_ns:
-                raise UncacheableError(f"`{path}` changed while the cell ran")
-            observed.append((kind, path, digest, None))
+        observed = self._observed_files(seen)
         for folder in map(_shortened, seen.listed):
             observed.append(("state", f"{_LISTING}{folder}", _listing_digest(folder), None))
         before = self._states["environment"]
@@ -386,6 +383,24 @@ class Run:
             observed.append(("state", "working directory", folder, None))
         self._refuse_unseen(observed)
         return observed + [("state", name, digest, None) for name, digest in states.items()]
+
+    def _observed_files(self, seen: observe.Observation) -> list[PlainInput]:
+        """What was read as it was before the run, what was written as it is after it."""
+        declared = {name for _, name, _, _ in self.resolved.inputs}
+        written = [path for path in map(_shortened, seen.written) if not os.path.isdir(path)]
+        read = [
+            path
+            for path in dict.fromkeys((*self._named, *map(_shortened, seen.read)))
+            if path not in declared and path not in written
+        ]
+        for path in read:
+            if os.path.isfile(path) and os.stat(path).st_mtime_ns >= self._started_ns:
+                raise UncacheableError(f"`{path}` changed while the cell ran")
+        # Restoring writes no files, so the entry holds as long as they are as the cell left them.
+        paths = [*read, *written]
+        now = dict(zip(paths, self.cell.cache.digest_paths(paths), strict=True))
+        found = now | {path: self._named[path] for path in read if path in self._named}
+        return [(kind, path, digest, None) for path, (kind, digest) in found.items()]
 
     def _refuse_unseen(self, observed: list[PlainInput]) -> None:
         """Files may have been read by native code, which nobody sees."""

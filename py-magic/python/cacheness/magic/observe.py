@@ -29,11 +29,13 @@ class Observation:
     Attributes:
         read: files that it opened to read, absolute paths.
         listed: folders that it listed.
+        written: files that it wrote, moved or removed.
         effects: what it did to the world, by the keys of `EFFECTS`, each with an example.
     """
 
     read: list[str] = field(default_factory=list)
     listed: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
     effects: dict[str, str] = field(default_factory=dict)
 
 
@@ -59,9 +61,12 @@ def stop(ignored: tuple[str, ...], looked_at: Iterable[str] = ()) -> Observation
             if _is_device(path) or (path + os.sep).startswith(ignored):
                 continue
             if event == "write":
+                if "__pycache__" in path.split(os.sep):
+                    continue
                 written.add(path)
                 if not _is_temporary(path):
                     seen.effects.setdefault("write", path)
+                    _append(seen.written, path)
             elif event == "list":
                 _append(seen.listed, path)
             elif path not in written:

@@ -62,6 +62,7 @@ class Resolved:
         inputs: what the key was made of.
         extents: the memory of the arrays among the variables.
         called: dotted names of what the cell and the functions that it reads call.
+        named: files that it names, which a run may read without being seen.
     """
 
     key: Key
@@ -71,6 +72,7 @@ class Resolved:
     inputs: list[PlainInput] = field(default_factory=list)
     extents: list[Extent] = field(default_factory=list)
     called: set[str] = field(default_factory=set)
+    named: list[str] = field(default_factory=list)
 
 
 def analyse(source: str, transform: Callable[[str], str]) -> list[CellFacts]:
@@ -138,7 +140,7 @@ def resolve(
     unusual = unusual_options()
     if unusual is not None:
         inputs.append(("state", "options of the libraries", unusual, None))
-    inputs += _files(facts, roots, options, cache)
+    inputs += _declared(options, cache)
     inputs += _local_modules(facts, cache)
     inputs += _constants(facts, roots)
     inputs += [
@@ -152,7 +154,8 @@ def resolve(
         )
     key = make_key("cell", inputs)
     called = decomposer.called.union(_called_by(source), *(fact.calls for fact in facts))
-    return Resolved(key, walk, roots, facts[0], inputs, decomposer.extents, called)
+    named = _named_files(facts, roots, options)
+    return Resolved(key, walk, roots, facts[0], inputs, decomposer.extents, called, named)
 
 
 def walk_again(resolved: Resolved, namespace: dict[str, Any]) -> Walk:
@@ -254,26 +257,24 @@ def _sharing(walk: Walk, extents: list[Extent]) -> str | None:
     return _text_digest(f"{aliases}{overlaps}")
 
 
-def _files(
-    facts: list[CellFacts], roots: dict[str, Any], options: Options, cache: Cache
-) -> list[PlainInput]:
-    """Declared inputs, whatever they are; path literals and variables that name a file."""
-    declared = list(dict.fromkeys(options.inputs))
+def _declared(options: Options, cache: Cache) -> list[PlainInput]:
+    paths = list(dict.fromkeys(options.inputs))
+    digests = cache.digest_paths(paths)
+    return [(kind, path, digest, None) for path, (kind, digest) in zip(paths, digests, strict=True)]
+
+
+def _named_files(facts: list[CellFacts], roots: dict[str, Any], options: Options) -> list[str]:
+    """Files that the cell's constants and variables name, and that are not declared."""
     texts = {text for fact in facts for text, _line in fact.literals}
     for value in roots.values():
         for item in _items(value):
             if isinstance(item, (str, os.PathLike)):
                 texts.add(str(item))
-    literal = {
+    return sorted(
         text
-        for text in texts - {*declared}
+        for text in texts - {*options.inputs}
         if len(text) < _LONGEST_PATH and "\0" not in text and os.path.isfile(text)
-    }
-    found: list[PlainInput] = []
-    paths = [*declared, *sorted(literal)]
-    for path, (kind, digest) in zip(paths, cache.digest_paths(paths), strict=True):
-        found.append((kind, path, digest, None))
-    return found
+    )
 
 
 def _items(value: Any) -> Iterable[Any]:

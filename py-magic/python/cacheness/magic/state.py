@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,8 +68,16 @@ def _read_rc_params() -> dict[str, Any]:
 
 
 def _pandas_options() -> dict[str, Any]:
-    config = sys.modules["pandas._config.config"]
-    return {key: config.get_option(key) for key in config._registered_options}
+    # `get_option` would warn of each deprecated option.
+    return dict(_leaves(sys.modules["pandas._config.config"]._global_config, ""))
+
+
+def _leaves(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def _write_pandas_options(before: dict[str, Any], after: dict[str, Any]) -> None:
