@@ -52,7 +52,7 @@ def members(values: Iterable[Any]) -> Members:
 def rebound_member(before: Members, namespace: dict[str, Any]) -> str | None:
     """A public name of a module that was set since `before`.
 
-    Modules load parts of themselves late, so new names only count if the notebook made them.
+    Modules set names of their own late, so only plain values and the notebook's functions count.
     """
     for module, was in before:
         for name, value in vars(module).items():
@@ -60,7 +60,7 @@ def rebound_member(before: Members, namespace: dict[str, Any]) -> str | None:
                 continue
             own = getattr(value, "__globals__", None) is namespace
             plain = isinstance(value, (bool, int, float, str))
-            if was[name] is not value if name in was else own or plain:
+            if (own or plain) and was.get(name, _MISSING) is not value:
                 return f"{module.__name__}.{name}"
     return None
 
