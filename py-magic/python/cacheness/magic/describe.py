@@ -6,7 +6,7 @@ import inspect
 import types
 from typing import Any
 
-from cacheness.fingerprint import type_home
+from cacheness.origin import type_home
 
 # A manifest is read by people; more parts than this are only counted.
 _MOST_PARTS = 400

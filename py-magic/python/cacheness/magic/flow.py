@@ -19,7 +19,7 @@ from typing import Any
 
 from cacheness._cacheness import Cache, Entry, Miss, digest_bytes
 from cacheness.errors import CacheError, CacheWarning, UnstableValueError
-from cacheness.fingerprint import fingerprint, type_home
+from cacheness.fingerprint import fingerprint
 from cacheness.magic import graph, namespace, observe, watch
 from cacheness.magic.capture import Capture, Output, compact, flush_figures, replay
 from cacheness.magic.explain import explain_miss
@@ -35,6 +35,7 @@ from cacheness.magic.resolve import (
 )
 from cacheness.magic.state import SeedWatch, read_states, state_change, state_digest, write_states
 from cacheness.magic.watch import Watch
+from cacheness.origin import type_home
 
 _FACE = "cell"
 _PATHS = ("file", "directory", "absent")

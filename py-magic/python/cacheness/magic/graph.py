@@ -22,10 +22,11 @@ import cloudpickle
 
 from cacheness._cacheness import Blob, Walk, decode_section, encode_object, object_sections
 from cacheness.config import CompressionConfig
+from cacheness.decompose.parts import Extent
 from cacheness.errors import CacheError
-from cacheness.fingerprint import Extent, type_home
 from cacheness.handlers.registry import ALL
 from cacheness.magic import views
+from cacheness.origin import type_home
 
 # Smaller arrays and tables travel inside the stream: a blob of its own would cost more than it
 # brings. In bytes.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cacheness.fingerprint import type_home
+from cacheness.origin import type_home
 
 # Names that IPython keeps for itself.
 _OWN = frozenset(

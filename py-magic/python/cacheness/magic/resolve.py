@@ -14,20 +14,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cacheness._cacheness import Cache, CellFacts, Key, Walk, analyse_python, digest_bytes, make_key
+from cacheness.decompose.code import dotted_names
+from cacheness.decompose.parts import Extent
 from cacheness.errors import UnstableValueError
-from cacheness.fingerprint import (
-    Decomposer,
-    Extent,
-    code_origin,
-    dotted_names,
-    is_installed_file,
-    package_version,
-    type_home,
-)
+from cacheness.fingerprint import Decomposer
 from cacheness.magic.describe import describe, describe_text
 from cacheness.magic.namespace import is_own_name
 from cacheness.magic.options import Options
 from cacheness.magic.state import unusual_options
+from cacheness.origin import code_origin, is_installed_file, package_version, type_home
 
 PlainInput = tuple[str, str, str, str | None]
 

@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Iterable
 from typing import Any
 
-from cacheness.fingerprint import Extent
+from cacheness.decompose.parts import Extent
 
 
 def byte_bounds(array: Any) -> tuple[int, int]:

@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cacheness.fingerprint import is_installed_file
+from cacheness.origin import is_installed_file
 
 _CLOCKS = frozenset(
     "time.time time.time_ns time.localtime time.gmtime time.ctime datetime.now datetime.today"

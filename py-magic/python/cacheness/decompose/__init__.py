@@ -1,0 +1,1 @@
+"""Families of values taken apart for their fingerprint, one file each."""
