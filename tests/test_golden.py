@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from golden.make import HERE, values
 
 from cacheness import cacheness
 from cacheness.fingerprint import fingerprint
+from golden.make import HERE, values
 
 FORMATS = sorted(folder.name for folder in HERE.iterdir() if folder.name.isdigit())
 

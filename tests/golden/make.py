@@ -1,4 +1,4 @@
-"""Writes the cache folder of the present format, once for each format: `python tests/golden/make.py`."""
+"""Writes the cache folder of the present format: `PYTHONPATH=tests python tests/golden/make.py`."""
 
 from pathlib import Path
 from typing import Any
