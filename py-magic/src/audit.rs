@@ -173,5 +173,9 @@ fn is_import_machinery(py: Python<'_>) -> bool {
             .getattr("co_filename")?
             .extract::<String>()
     });
-    caller.is_ok_and(|file| file.starts_with("<frozen importlib"))
+    caller.is_ok_and(|file| {
+        file.starts_with("<frozen importlib")
+            || file.contains("/importlib/")
+            || file.ends_with("/pkgutil.py")
+    })
 }

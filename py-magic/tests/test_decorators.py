@@ -3,6 +3,7 @@ import functools
 import inspect
 import threading
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -256,6 +257,31 @@ def test_a_global_that_is_rebound_is_seen(cache):
 
 
 @pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"lr": 1}, {"lr": 5}),
+        ([1], [5]),
+        ((1,), (5,)),
+        (types.SimpleNamespace(lr=1), types.SimpleNamespace(lr=5)),
+    ],
+)
+def test_a_global_object_is_looked_at_on_every_call(cache, first, second):
+    f, space = make("def f(x): return x, repr(P)", cache)
+    space["P"] = first
+    assert f(1) == f(1) == (1, repr(first))
+    space["P"] = second
+    assert f(1) == (1, repr(second))
+    assert f.cache_info().hits == 1
+
+
+def test_a_global_object_that_is_changed_in_place_is_seen(cache):
+    f, space = make("P = {'lr': 1}\ndef f(x): return x * P['lr']", cache)
+    assert f(2) == 2
+    space["P"]["lr"] = 5
+    assert f(2) == 10
+
+
+@pytest.mark.parametrize(
     "source",
     [
         "n = 0\ndef f(x):\n    global n\n    n += 1\n    return n",
@@ -473,13 +499,14 @@ def test_sixteen_threads_compute_once(cache):
 
 
 def test_a_failure_lets_the_next_one_try(cache):
-    calls = []
+    calls = 0
 
     @cached(cache=cache)
     def f(x):
-        calls.append(x)
+        nonlocal calls
+        calls += 1
         time.sleep(0.02)
-        if len(calls) == 1:
+        if calls == 1:
             raise OSError("once")
         return x
 
@@ -496,7 +523,7 @@ def test_a_failure_lets_the_next_one_try(cache):
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert sorted(map(str, outcomes)) == ["1", "1", "1", "failed"] and len(calls) == 2
+    assert sorted(map(str, outcomes)) == ["1", "1", "1", "failed"] and calls == 2
 
 
 def test_recursion(cache):

@@ -52,6 +52,8 @@ class Call(NamedTuple):
     texts: dict[str, str]
     scope: str
     state: dict[str, str]
+    parts: list[str]
+    """What the function was when the call began, for `FunctionIdentity.learn`."""
 
     @property
     def turn_key(self) -> Key:
@@ -95,7 +97,8 @@ class CachedFunction:
         default. Raises `TypeError` for arguments that the function does not take."""
         bound = self._signature.bind(*args, **kwargs)
         cache = self.cache
-        state = {f"function {self.name}": self._function_digest()}
+        function, parts = self._function_digest()
+        state = {f"function {self.name}": function}
         if self._takes_self and bound.arguments:
             owner = bound.arguments.pop(next(iter(bound.arguments)))
             state["self"] = self._owner_digest(cache, owner)
@@ -103,7 +106,7 @@ class CachedFunction:
             texts = {"key_func": self._own_key(cache, args, kwargs, bound)}
         else:
             texts = self._texts(cache, bound)
-        return Call(cache, cache.keys.make(texts, shown=False), texts, self.scope, state)
+        return Call(cache, cache.keys.make(texts, shown=False), texts, self.scope, state, parts)
 
     @property
     def cache(self) -> UnifiedCache:
@@ -164,10 +167,11 @@ class CachedFunction:
         assert key_func is not None
         return cache.keys.text("key_func", key_func(self.function, args, {**named, **kwargs}))
 
-    def _function_digest(self) -> str:
-        version = self.options.version
-        text = self._identity.text() if version is None else f"version {version!r}"
-        return digest(text)
+    def _function_digest(self) -> tuple[str, list[str]]:
+        if self.options.version is not None:
+            return digest(f"version {self.options.version!r}"), []
+        text, parts = self._identity.text()
+        return digest(text), parts
 
     def _owner_digest(self, cache: UnifiedCache, owner: object) -> str:
         """Of the instance or class of a method: which class it is, and what that declares."""
@@ -198,6 +202,8 @@ class CachedFunction:
     def keep(self, call: Call, value: object, started: float) -> None:
         """Stores a result. Never raises: a failure costs a warning."""
         try:
+            if self._identity.learn(call.parts):
+                call.state[f"function {self.name}"] = self._function_digest()[0]
             draft = Draft(
                 key=call.cache.keys.make(call.texts, shown=True),
                 scope=self.scope,

@@ -2,9 +2,8 @@
 
 Its code (as compiled: comments and layout do not matter), its defaults, the values it closes over
 and the globals it refers to; functions among those in turn, unless they belong to an installed
-package. Plain values are looked at on every call. Containers and arrays are looked at once, at the
-first call: they are often where a function leaves its traces, and those are not inputs. A name that
-the function assigns, or only appends to, is not an input either.
+package. All are looked at on every call. Names that the function assigns or only appends to,
+and values that were seen to change while it ran, are where it leaves its traces, and no inputs.
 """
 
 import builtins
@@ -39,13 +38,21 @@ class FunctionIdentity:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        self._once: dict[tuple[int, str], str] = {}
+        self._traces: set[str] = set()
 
-    def text(self) -> str:
-        """The text now; equal texts mean that the function does the same."""
+    def text(self) -> tuple[str, list[str]]:
+        """The text now, and its parts; equal texts mean that the function does the same."""
         parts: list[str] = []
         self._follow(self._function, parts, set())
-        return "\n".join(parts)
+        known = [part for part in parts if part.partition("=")[0] not in self._traces]
+        return "\n".join(known), known
+
+    def learn(self, before: list[str]) -> bool:
+        """Whether the run that began with the parts `before` left traces not known of yet."""
+        now = set(self.text()[1])
+        left = {part.partition("=")[0] for part in before if "=" in part and part not in now}
+        self._traces |= left
+        return bool(left)
 
     def _follow(self, function: Callable[..., Any], parts: list[str], seen: set[int]) -> None:
         plain = inspect.unwrap(function)
@@ -56,7 +63,7 @@ class FunctionIdentity:
         parts.append(_code_text(code))
         defaults = (plain.__defaults__, plain.__kwdefaults__)
         if defaults != (None, None):
-            parts.append(self._fixed(code, "defaults", defaults))
+            parts.append(f"defaults={_value_text(defaults)}")
         for name, value in _references(plain, code):
             self._reference(code, name, value, parts, seen)
 
@@ -67,7 +74,7 @@ class FunctionIdentity:
         if kind in _SCALARS:
             parts.append(f"{name}={serialization.exact(value)}")
         elif kind in _CONTAINERS or (kind.__module__.partition(".")[0], kind.__name__) in _FRAMES:
-            parts.append(f"{name}={self._fixed(code, name, value)}")
+            parts.append(f"{name}={_value_text(value)}")
         elif isinstance(value, type):
             self._class(name, value, parts, seen)
         elif isinstance(value, types.ModuleType):
@@ -76,6 +83,8 @@ class FunctionIdentity:
         elif callable(value) and not _is_installed(value):
             parts.append(f"{name}()")
             self._follow(value, parts, seen)
+        elif not callable(value):
+            parts.append(f"{name}={_value_text(value)}")
 
     def _module(
         self,
@@ -107,16 +116,13 @@ class FunctionIdentity:
             elif type(inner) in _SCALARS and attribute not in _CLASS_LABELS:
                 parts.append(f".{attribute}={serialization.exact(inner)}")
 
-    def _fixed(self, code: types.CodeType, name: str, value: Any) -> str:
-        """The text of a value as it was when it was first looked at."""
-        known = self._once.get((id(code), name))
-        if known is None:
-            try:
-                known = serialization.exact(value)
-            except CacheKeyError:
-                known = "?"  # nothing stable to say about it
-            self._once[id(code), name] = known
-        return known
+
+def _value_text(value: Any) -> str:
+    """The text of a value; nothing can be said of one without stable content."""
+    try:
+        return serialization.exact(value)
+    except CacheKeyError:
+        return "?"
 
 
 _CLASS_LABELS: Final = frozenset({"__doc__", "__firstlineno__", "__module__", "__qualname__"})

@@ -137,3 +137,58 @@ def test_importing_a_module_of_ones_own_is_no_effect(shell: Any, tmp_path: Path)
         assert outcome(shell, "%%cacheness\nimport mine_for_test\ny = mine_for_test.f()") == "miss"
     finally:
         shell.run_cell("sys.path.pop(0); sys.modules.pop('mine_for_test')")
+
+
+def test_a_name_bound_to_the_same_object_is_stored(shell: Any) -> None:
+    """The person edits the cell and runs it again: another kernel does not have its variables."""
+    cell = (
+        "%%cacheness key=h\nimport json as J\nn = 100\nfor i in range(3):\n    flag = True\nr = n{}"
+    )
+    assert outcome(shell, cell.format("")) == "miss"
+    assert outcome(shell, cell.format(" + 1")) == "miss"
+    for name in ("J", "n", "i", "flag", "r"):
+        del shell.user_ns[name]
+    shell.user_ns["n"] = 5
+    assert outcome(shell, cell.format(" + 1")) == "hit"
+    assert {name: shell.user_ns[name] for name in ("n", "i", "flag", "r")} == {
+        "n": 100, "i": 2, "flag": True, "r": 101,
+    }  # fmt: skip
+    assert shell.user_ns["J"].__name__ == "json"
+
+
+def test_a_name_that_was_not_bound_is_left_alone(shell: Any) -> None:
+    cell = "%%cacheness key=i\nif False:\n    other = 1\nbound = 2"
+    shell.user_ns["other"] = 5
+    assert outcome(shell, cell) == "miss"
+    assert shell.user_ns["other"] == 5
+    shell.user_ns["other"] = 7
+    assert outcome(shell, cell) == "hit"
+    assert shell.user_ns["other"] == 7
+
+
+def test_a_hidden_name_comes_back_after_an_error(shell: Any) -> None:
+    shell.user_ns["other"] = 5
+    assert not shell.run_cell("%%cacheness\nif True:\n    1 / 0\n    other = 1").success
+    assert shell.user_ns["other"] == 5
+
+
+def test_what_vars_asks_for_is_an_entry_of_its_own(shell: Any) -> None:
+    cell = "a2 = 1\nb2 = 2"
+    assert outcome(shell, f"%%cacheness vars=a2\n{cell}") == "miss"
+    assert outcome(shell, f"%%cacheness\n{cell}") == "miss"
+    del shell.user_ns["b2"]
+    assert outcome(shell, f"%%cacheness\n{cell}") == "hit"
+    assert shell.user_ns["b2"] == 2
+
+
+def test_inputs_may_be_patterns_and_must_exist(shell: Any, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a.csv").write_text("1")
+    cell = "%%cacheness inputs=d/*.csv\nx = 1"
+    assert outcome(shell, cell) == "miss"
+    (tmp_path / "d" / "a.csv").write_text("22")
+    assert outcome(shell, cell) == "miss"
+    (tmp_path / "d" / "b.csv").write_text("3")
+    assert outcome(shell, cell) == "miss"
+    assert outcome(shell, cell) == "hit"
+    assert outcome(shell, "%%cacheness inputs=typo.csv\nx = 1") == "uncacheable"

@@ -205,6 +205,8 @@ class Run:
         self._observing = False
         self._named: dict[str, tuple[str, str]] = {}
         self._before: dict[str, Any] = {}
+        self._hidden = namespace.Hidden({}, ())
+        self._surely_bound = resolved.surely_bound
         self._states: dict[str, Any] = {}
         self._members: namespace.Members = []
         self._started = 0.0
@@ -215,7 +217,8 @@ class Run:
         self.cell.cache.record_miss()
         named = self.resolved.named
         self._named = dict(zip(named, self.cell.cache.digest_paths(named), strict=True))
-        self._before = namespace.snapshot(self.cell.shell.user_ns)
+        user_ns = self.cell.shell.user_ns
+        self._before = namespace.snapshot(user_ns)
         imported = (sys.modules.get(name) for name in self.resolved.facts.imports)
         self._members = namespace.members((*self.resolved.roots.values(), *imported))
         self._states = read_states()
@@ -223,6 +226,7 @@ class Run:
         self._observing = observe.start()
         self._watch.start()
         self._capture.start()
+        self._hidden = namespace.Hidden(user_ns, self.resolved.perhaps_bound)
         self._started_ns = time.time_ns()
         self._started = time.monotonic()
 
@@ -232,6 +236,7 @@ class Run:
 
     def abort(self) -> None:
         """Takes every tap off and keeps nothing."""
+        self._hidden.put_back()
         self._capture.stop()
         self._seeds.stop()
         self._watch.stop()
@@ -242,6 +247,8 @@ class Run:
     def finish(self, succeeded: bool) -> Record:
         """Ends the recording and stores what it saw."""
         elapsed = time.monotonic() - self._started
+        self._surely_bound = self._surely_bound | self._hidden.bound()
+        self._hidden.put_back()
         if succeeded:
             with contextlib.suppress(Exception):
                 flush_figures()
@@ -330,7 +337,10 @@ class Run:
 
     def _payload(self) -> Payload:
         options = self.cell.options
-        made = namespace.difference(self._before, self.cell.shell.user_ns)
+        made = namespace.difference(self._before, self.cell.shell.user_ns, self._surely_bound)
+        for name in (*options.variables, *options.exclude):
+            if name not in made.bound:
+                self.cell.notes.append(f"it binds no `{name}`")
         if options.variables:
             made.bound = {n: v for n, v in made.bound.items() if n in options.variables}
         for name in options.exclude:

@@ -6,11 +6,12 @@ place, so that every other reference to them sees it, as it would have after a r
 
 from __future__ import annotations
 
+import ast
 import collections
 import random
 import sys
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,13 +74,74 @@ class Difference:
     deleted: list[str] = field(default_factory=list)
 
 
-def difference(before: dict[str, Any], namespace: dict[str, Any]) -> Difference:
-    """Compares by identity: what was changed in place is another matter."""
+def difference(
+    before: dict[str, Any], namespace: dict[str, Any], surely: Collection[str] = ()
+) -> Difference:
+    """Compares by identity: what was changed in place is another matter.
+
+    The names in `surely` count as bound even if they were bound to the same object before: another
+    kernel may not have it.
+    """
     after = snapshot(namespace)
     bound = {
-        name: value for name, value in after.items() if before.get(name, _MISSING) is not value
+        name: value
+        for name, value in after.items()
+        if name in surely or before.get(name, _MISSING) is not value
     }
     return Difference(bound, [name for name in before if name not in after])
+
+
+def names_surely_bound(source: str) -> set[str]:
+    """The names that statements at the top level of a cell bind whenever the cell succeeds."""
+    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    found: set[str] = set()
+    for statement in compile(source, "<cell>", "exec", flags).body:
+        match statement:
+            case ast.Assign(targets=targets):
+                found.update(*map(_targets, targets))
+            case ast.AnnAssign(target=target, value=value) if value is not None:
+                found |= _targets(target)
+            case ast.AugAssign(target=target):
+                found |= _targets(target)
+            case ast.Import(names=names) | ast.ImportFrom(names=names):
+                found |= {alias.asname or alias.name.partition(".")[0] for alias in names}
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                found.add(statement.name)
+            case ast.With(items=items) | ast.AsyncWith(items=items):
+                found.update(*(_targets(item.optional_vars) for item in items))
+    return found
+
+
+def _targets(target: ast.expr | None) -> set[str]:
+    match target:
+        case ast.Name(id=name):
+            return {name}
+        case ast.Tuple(elts=items) | ast.List(elts=items):
+            return set().union(*map(_targets, items))
+        case ast.Starred(value=value):
+            return _targets(value)
+    return set()
+
+
+class Hidden:
+    """Names that a cell may bind and does not read, out of sight while it runs.
+
+    Whether it bound them cannot be told otherwise where the object stays the same (`i = 0`).
+    """
+
+    def __init__(self, namespace: dict[str, Any], names: Iterable[str]) -> None:
+        self._namespace = namespace
+        self._values = {name: namespace.pop(name) for name in names if name in namespace}
+
+    def put_back(self) -> None:
+        """Brings back the names that were not bound meanwhile."""
+        for name, value in self._values.items():
+            self._namespace.setdefault(name, value)
+        self._values = {}
+
+    def bound(self) -> set[str]:
+        """The names that were bound meanwhile."""
+        return {name for name in self._values if name in self._namespace}
 
 
 def apply(namespace: dict[str, Any], made: Difference) -> None:

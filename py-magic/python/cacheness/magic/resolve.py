@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import glob
 import importlib.util
 import json
 import os
@@ -19,7 +20,7 @@ from cacheness.decompose.parts import Extent
 from cacheness.errors import UnstableValueError
 from cacheness.fingerprint import Decomposer
 from cacheness.magic.describe import describe, describe_text
-from cacheness.magic.namespace import is_own_name
+from cacheness.magic.namespace import is_own_name, names_surely_bound
 from cacheness.magic.options import Options
 from cacheness.magic.state import unusual_options
 from cacheness.origin import code_origin, is_installed_file, package_version, type_home
@@ -58,6 +59,8 @@ class Resolved:
         extents: the memory of the arrays among the variables.
         called: dotted names of what the cell and the functions that it reads call.
         named: files that it names, which a run may read without being seen.
+        surely_bound: names that it binds whenever it succeeds.
+        perhaps_bound: names that it binds on some ways through it, and does not read.
     """
 
     key: Key
@@ -68,6 +71,8 @@ class Resolved:
     extents: list[Extent] = field(default_factory=list)
     called: set[str] = field(default_factory=set)
     named: list[str] = field(default_factory=list)
+    surely_bound: set[str] = field(default_factory=set)
+    perhaps_bound: set[str] = field(default_factory=set)
 
 
 def analyse(source: str, transform: Callable[[str], str]) -> list[CellFacts]:
@@ -143,6 +148,10 @@ def resolve(
         for name in sorted(options.env)
     ]
     inputs += _versions(facts, roots)
+    for option, chosen in (("vars", options.variables), ("exclude", options.exclude)):
+        if chosen:
+            text = ",".join(sorted(chosen))
+            inputs.append(("option", option, _text_digest(text), json.dumps(text)))
     if options.version is not None:
         inputs.append(
             ("option", "version", _text_digest(options.version), json.dumps(options.version))
@@ -150,7 +159,15 @@ def resolve(
     key = make_key("cell", inputs)
     called = decomposer.called.union(_called_by(source), *(fact.calls for fact in facts))
     named = _named_files(facts, roots, options)
-    return Resolved(key, walk, roots, facts[0], inputs, decomposer.extents, called, named)
+    surely = names_surely_bound(source)
+    read_or_deleted = set().union(*(fact.reads | fact.deletes for fact in facts))
+    writes = set().union(*(fact.writes for fact in facts))
+    perhaps = {
+        name for name in writes - surely - read_or_deleted - roots.keys() if not is_own_name(name)
+    }
+    return Resolved(
+        key, walk, roots, facts[0], inputs, decomposer.extents, called, named, surely, perhaps
+    )
 
 
 def walk_again(resolved: Resolved, namespace: dict[str, Any]) -> Walk:
@@ -253,7 +270,18 @@ def _sharing(walk: Walk, extents: list[Extent]) -> str | None:
 
 
 def _declared(options: Options, cache: Cache) -> list[PlainInput]:
-    paths = list(dict.fromkeys(options.inputs))
+    """What `inputs=` names; a pattern stands for the files that it matches now.
+
+    Raises:
+        UncacheableError: something that is named does not exist.
+    """
+    paths: list[str] = []
+    for text in options.inputs:
+        matches = sorted(glob.glob(text, recursive=True)) if glob.has_magic(text) else [text]
+        if not matches or not os.path.exists(matches[0]):
+            raise UncacheableError(f"the input `{text}` does not exist")
+        paths += matches
+    paths = list(dict.fromkeys(paths))
     digests = cache.digest_paths(paths)
     return [(kind, path, digest, None) for path, (kind, digest) in zip(paths, digests, strict=True)]
 
@@ -265,6 +293,10 @@ def _named_files(facts: list[CellFacts], roots: dict[str, Any], options: Options
         for item in _items(value):
             if isinstance(item, (str, os.PathLike)):
                 texts.add(str(item))
+    patterns = [text for text in texts if glob.has_magic(text) and os.path.dirname(text)]
+    for pattern in patterns:
+        if "\0" not in pattern and len(pattern) < _LONGEST_PATH:
+            texts.update(glob.glob(pattern, recursive=True))
     return sorted(
         text
         for text in texts - {*options.inputs}
