@@ -192,3 +192,22 @@ def test_inputs_may_be_patterns_and_must_exist(shell: Any, tmp_path: Path) -> No
     assert outcome(shell, cell) == "miss"
     assert outcome(shell, cell) == "hit"
     assert outcome(shell, "%%cacheness inputs=typo.csv\nx = 1") == "uncacheable"
+
+
+def test_a_module_that_was_edited_after_it_was_loaded(shell: Any, tmp_path: Path) -> None:
+    """The loaded code's result must not be filed under the new file."""
+    file = tmp_path / "edited_for_test.py"
+    file.write_text("def f(): return 'old'\n")
+    cell = "%%cacheness key=j\nimport edited_for_test\nr = edited_for_test.f()"
+    shell.run_cell(f"import sys; sys.path.insert(0, {str(tmp_path)!r})")
+    try:
+        assert outcome(shell, cell) == "miss"
+        file.write_text("def f(): return 'newer'\n")
+        assert outcome(shell, cell) == "miss"
+        assert shell.user_ns["r"] == "old"
+        # As in a new kernel:
+        shell.run_cell("del sys.modules['edited_for_test'], edited_for_test, r")
+        assert outcome(shell, cell) == "miss"
+        assert shell.user_ns["r"] == "newer"
+    finally:
+        shell.run_cell("sys.path.pop(0); sys.modules.pop('edited_for_test', None)")

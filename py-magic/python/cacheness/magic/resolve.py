@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import glob
+import importlib
 import importlib.util
 import json
 import os
@@ -18,7 +20,7 @@ from cacheness._cacheness import Cache, CellFacts, Key, Walk, analyse_python, di
 from cacheness.decompose.code import dotted_names
 from cacheness.decompose.parts import Extent
 from cacheness.errors import UnstableValueError
-from cacheness.fingerprint import Decomposer
+from cacheness.fingerprint import Decomposer, fingerprint
 from cacheness.magic.describe import describe, describe_text
 from cacheness.magic.namespace import is_own_name, names_surely_bound
 from cacheness.magic.options import Options
@@ -358,9 +360,24 @@ def _local_modules(facts: list[CellFacts], cache: Cache) -> list[PlainInput]:
                 pending += [imported, f"{package}.{imported}" if package else imported]
     names = sorted(files)
     digests = cache.digest_paths([files[name] for name in names])
-    return [
-        ("module", name, digest, None) for name, (_, digest) in zip(names, digests, strict=True)
-    ]
+    found: list[PlainInput] = []
+    for name, (_, digest) in zip(names, digests, strict=True):
+        found.append(("module", name, digest, None))
+        module = sys.modules.get(name)
+        if module is not None and os.stat(files[name]).st_mtime >= _process_start():
+            # Edited since this process began, perhaps after it was loaded: that counts, too.
+            found.append(("module", f"{name} as it is loaded", fingerprint(module), None))
+    return found
+
+
+@functools.cache
+def _process_start() -> float:
+    """When this process began, in seconds since the epoch; the beginning of time if unknown."""
+    try:
+        psutil: Any = importlib.import_module("psutil")
+    except ImportError:
+        return 0.0
+    return float(psutil.Process().create_time())
 
 
 def _local_file(name: str) -> str | None:
