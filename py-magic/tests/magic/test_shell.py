@@ -211,3 +211,19 @@ def test_a_module_that_was_edited_after_it_was_loaded(shell: Any, tmp_path: Path
         assert shell.user_ns["r"] == "newer"
     finally:
         shell.run_cell("sys.path.pop(0); sys.modules.pop('edited_for_test', None)")
+
+
+def test_a_recording_that_cannot_start_stores_nothing(
+    shell: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    def fail() -> None:
+        raise OSError("no states today")
+
+    cell = "%%cacheness key=k\nx = 1"
+    shell.user_ns["bystander"] = 5
+    with monkeypatch.context() as broken:
+        broken.setattr("cacheness.magic.flow.read_states", fail)
+        assert outcome(shell, cell) == "error"
+    assert shell.user_ns["x"] == 1
+    assert "no states today" in capsys.readouterr().err
+    assert outcome(shell, cell) == "miss"

@@ -194,8 +194,13 @@ class Extension:
         if isinstance(found, Hit):
             self._hit = found
             return _call(_RESTORE)
+        try:
+            found.start()
+        except BaseException:
+            # Half a recording would take everything for the cell's doing.
+            found.abort()
+            raise
         self._run, self._nested = found, nested
-        found.start()
         return _with_end(body) if nested else body
 
     def _body_text(self, raw: str) -> str:
