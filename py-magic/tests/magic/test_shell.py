@@ -222,7 +222,7 @@ def test_a_recording_that_cannot_start_stores_nothing(
     cell = "%%cacheness key=k\nx = 1"
     shell.user_ns["bystander"] = 5
     with monkeypatch.context() as broken:
-        broken.setattr("cacheness.magic.flow.read_states", fail)
+        broken.setattr("cacheness.magic.recording.read_states", fail)
         assert outcome(shell, cell) == "error"
     assert shell.user_ns["x"] == 1
     assert "no states today" in capsys.readouterr().err

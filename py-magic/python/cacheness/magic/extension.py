@@ -18,7 +18,9 @@ from typing import Any
 from cacheness._cacheness import Cache
 from cacheness.errors import CacheError
 from cacheness.magic import report
-from cacheness.magic.flow import Cell, Hit, Run, begin
+from cacheness.magic.cell import Cell
+from cacheness.magic.flow import Run, begin
+from cacheness.magic.hit import Hit
 from cacheness.magic.options import OptionError, Options, option_help, parse_options
 from cacheness.magic.report import Record
 from cacheness.magic.resolve import UncacheableError

@@ -30,7 +30,7 @@ from cacheness.origin import code_origin, is_installed_file, package_version, ty
 PlainInput = tuple[str, str, str, str | None]
 
 # Goes up when an older entry could not be restored any more, or not rightly.
-ENTRY_FORMAT = "1"
+ENTRY_FORMAT = "2"
 
 # Magics whose line or body is code of the cell.
 _CODE_MAGICS = frozenset("time timeit prun capture memit mprun lprun".split())

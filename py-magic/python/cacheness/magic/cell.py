@@ -1,0 +1,71 @@
+"""One execution of a marked cell, and what a cell leaves behind."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from cacheness._cacheness import Cache
+from cacheness.magic.capture import Output
+from cacheness.magic.namespace import Content, Difference
+from cacheness.magic.options import Options
+from cacheness.magic.report import Record
+from cacheness.magic.resolve import Resolved
+
+
+@dataclass
+class Cell:
+    """One execution of one marked cell.
+
+    Attributes:
+        options: its option line.
+        shell: the IPython shell that executes it.
+        cache: where entries are.
+        labels: where the cell stands: notebook and cell id, if the front end told.
+        began: when its handling began, by the monotonic clock, in seconds.
+        notes: what the report should add.
+    """
+
+    options: Options
+    shell: Any
+    cache: Cache
+    labels: dict[str, str]
+    began: float
+    notes: list[str] = field(default_factory=list)
+
+    def lineages(self, resolved: Resolved) -> list[str]:
+        """What this cell may have been called before, the most telling first."""
+        found = []
+        if self.options.key is not None:
+            found.append(f"key:{self.options.key}")
+        elif "cell_id" in self.labels:
+            found.append(f"cell:{self.labels['cell_id']}")
+        found.append(f"source:{resolved.facts.source}")
+        return found
+
+    def record(self, outcome: Any, **fields: Any) -> Record:
+        """A record of this execution, which ends now."""
+        elapsed = time.monotonic() - self.began
+        return Record(
+            outcome, name=self.options.key, elapsed_s=elapsed, notes=list(self.notes), **fields
+        )
+
+
+@dataclass
+class Payload:
+    """What a cell left behind; the root of the graph that is stored."""
+
+    made: Difference
+    contents: dict[int, Content]
+    states: dict[str, tuple[Any, Any]]
+    outputs: list[Output]
+    result: Any
+
+    def restored_names(self, resolved: Resolved) -> list[str]:
+        """The variables that it binds, then those whose content it changes."""
+        changed = [resolved.walk.object(ordinal) for ordinal in self.contents]
+        mutated = [
+            name for name, value in resolved.roots.items() if any(value is obj for obj in changed)
+        ]
+        return [*self.made.bound, *(name for name in mutated if name not in self.made.bound)]

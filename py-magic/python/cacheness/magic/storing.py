@@ -1,0 +1,135 @@
+"""From a recorded run to an entry, or to the reason why there cannot be one."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from cacheness.errors import UnstableValueError
+from cacheness.magic import graph, namespace, observe
+from cacheness.magic.capture import compact
+from cacheness.magic.cell import Cell, Payload
+from cacheness.magic.evidence import effects, observed_inputs
+from cacheness.magic.recording import Recording
+from cacheness.magic.report import Record
+from cacheness.magic.resolve import Resolved, UncacheableError, walk_again
+from cacheness.magic.state import state_change
+from cacheness.origin import type_home
+
+_FACE = "cell"
+
+
+def store(cell: Cell, resolved: Resolved, recording: Recording, reason: str) -> Record:
+    """Stores what the run left. `reason` is why the cell ran.
+
+    Raises:
+        UncacheableError: it cannot be stored, or must not be.
+        CacheError: the cache did not take it.
+    """
+    _refuse_effects(cell, effects(recording, resolved))
+    rebound = namespace.rebound_member(recording.members, cell.shell.user_ns)
+    if rebound is not None:
+        raise UncacheableError(f"it set `{rebound}`")
+    payload = _payload(cell, resolved, recording)
+    states = state_change(recording.states, recording.seeded)
+    payload.states = states.changed
+    observed = observed_inputs(recording, resolved, states.inputs, cell.cache)
+    stored_graph = _graph(cell, resolved, payload)
+    names = payload.restored_names(resolved)
+    meta = {
+        "sources": stored_graph.sources,
+        "labels": cell.labels,
+        "variables": names,
+        "nbytes": stored_graph.nbytes,
+        "execution_count": getattr(cell.shell, "execution_count", None),
+    }
+    ttl = cell.options.ttl
+    stored = cell.cache.store(
+        resolved.key,
+        scope="",
+        face=_FACE,
+        data_type="cell",
+        blobs=stored_graph.blobs,
+        name=cell.options.key,
+        lineage=cell.lineages(resolved)[0],
+        ttl=None if ttl is None or math.isinf(ttl) else ttl,
+        elapsed=recording.elapsed,
+        observed=observed,
+        meta=json.dumps(meta),
+    )
+    if stored.oversized:
+        cell.notes.append("this entry alone is larger than the cache may be")
+    return cell.record(
+        "miss",
+        key=resolved.key.visible,
+        reason=reason,
+        restored=names,
+        size_bytes=stored.size_bytes,
+    )
+
+
+def _refuse_effects(cell: Cell, found: dict[str, str]) -> None:
+    """A run that did something to the world is only cached for a person who asked for it by
+    name.
+    """
+    if not found:
+        return
+    what = " and ".join(
+        f"{observe.EFFECTS[effect]} (`{example[:80]}`)" for effect, example in found.items()
+    )
+    if not cell.options.insists:
+        raise UncacheableError(f"it {what}: give key=, ttl= or pure=1 to cache it all the same")
+    if found.keys() - {"write"}:
+        cell.notes.append(f"it {what}, which restoring does not do again")
+
+
+def _payload(cell: Cell, resolved: Resolved, recording: Recording) -> Payload:
+    options, user_ns = cell.options, cell.shell.user_ns
+    made = namespace.difference(recording.before, user_ns, recording.surely_bound)
+    for name in (*options.variables, *options.exclude):
+        if name not in made.bound:
+            cell.notes.append(f"it binds no `{name}`")
+    if options.variables:
+        made.bound = {n: v for n, v in made.bound.items() if n in options.variables}
+    for name in options.exclude:
+        made.bound.pop(name, None)
+    contents = _contents(resolved, user_ns)
+    return Payload(made, contents, {}, compact(recording.outputs), _result(recording.result))
+
+
+def _contents(resolved: Resolved, user_ns: dict[str, Any]) -> dict[int, namespace.Content]:
+    """The content of objects that were there before and are different now."""
+    try:
+        after = walk_again(resolved, user_ns)
+    except UnstableValueError as error:
+        raise UncacheableError(f"a variable that it changed now holds {error}") from None
+    walk = resolved.walk
+    try:
+        return {n: namespace.content(walk.object(n)) for n in walk.changed(after)}
+    except namespace.UnrestorableChangeError as error:
+        raise UncacheableError(str(error)) from None
+
+
+def _result(result: Any) -> Any:
+    """The last expression's value, for `Out` and `_`. Artists of a figure that is gone are left
+    out.
+    """
+    first = result[0] if isinstance(result, (list, tuple)) and result else result
+    return None if type_home(type(first)) == "matplotlib" else result
+
+
+def _graph(cell: Cell, resolved: Resolved, payload: Payload) -> graph.Graph:
+    walk, user_ns = resolved.walk, cell.shell.user_ns
+    try:
+        return graph.dump(payload, user_ns, walk, resolved.extents)
+    except Exception as error:
+        blamed = graph.blame({**payload.made.bound, "_": payload.result}, user_ns, walk)
+        if blamed is None:
+            raise UncacheableError(f"its results cannot be stored: {error}") from error
+        if blamed.name != "_":
+            raise UncacheableError(str(blamed)) from error
+    # The result was shown; that it cannot be had again as `_` is no reason to lose the rest.
+    payload.result = None
+    cell.notes.append("its last expression's value comes back as output only")
+    return graph.dump(payload, user_ns, walk, resolved.extents)
