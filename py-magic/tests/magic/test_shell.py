@@ -1,5 +1,7 @@
 """The extension in a plain IPython shell, without a kernel."""
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,20 @@ def test_a_bad_option_stops_the_cell(shell: Any, line: str) -> None:
     assert "ran" not in shell.user_ns
     # The transformer must survive its own errors.
     assert outcome(shell, "%%cacheness key=c\nran = 2") == "miss"
+
+
+def test_a_cache_of_a_later_version_runs_the_cell(
+    shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "later" / "cache_metadata.db"
+    database.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(database)) as made:
+        made.execute("PRAGMA user_version=99")
+    before = database.read_bytes()
+    monkeypatch.setenv("CACHENESS_CACHE_DIR", str(database.parent))
+    assert outcome(shell, "%%cacheness\nran = 1") == "uncacheable"
+    assert shell.user_ns["ran"] == 1
+    assert database.read_bytes() == before
 
 
 def test_an_unusable_directory_runs_the_cell(

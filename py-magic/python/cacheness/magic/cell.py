@@ -24,6 +24,7 @@ class Cell:
         cache: where entries are.
         labels: where the cell stands: notebook and cell id, if the front end told.
         began: when its handling began, by the monotonic clock, in seconds.
+        default_ttl: lifetime of its entry in seconds where it gives none; `None`: it never expires.
         notes: what the report should add.
     """
 
@@ -32,6 +33,7 @@ class Cell:
     cache: Cache
     labels: dict[str, str]
     began: float
+    default_ttl: float | None = None
     notes: list[str] = field(default_factory=list)
 
     def lineages(self, resolved: Resolved) -> list[str]:

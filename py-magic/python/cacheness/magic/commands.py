@@ -1,149 +1,125 @@
-"""The line magic `%cacheness`: what is in the cache, and why a cell ran."""
+"""The line magic `%cacheness`: the verbs over the cache, and those about this kernel."""
 
 from __future__ import annotations
 
-import difflib
 import json
 import shlex
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from cacheness._cacheness import Entry
+from cacheness.commands.document import Report, fields
+from cacheness.commands.parser import HelpShownError, MisuseError, Parser, parse
+from cacheness.commands.session import Session, Verb
+from cacheness.commands.verbs import SHARED
 from cacheness.errors import CacheError
-from cacheness.magic.report import duration, size
+from cacheness.units import count, duration, size
 
 if TYPE_CHECKING:
     from cacheness.magic.extension import Extension
 
+T = TypeVar("T")
+
+_PROGRAM: Final = "%cacheness"
+
 
 class Commands:
-    """One method a verb; each returns the text that is shown."""
+    """The magic of one kernel."""
 
     def __init__(self, extension: Extension) -> None:
         self._extension = extension
-        self._verbs: dict[str, Callable[[list[str]], str]] = {
-            "status": self._status,
-            "ls": self._ls,
-            "show": self._show,
-            "why": self._why,
-            "stats": self._stats,
-            "rm": self._rm,
-            "clear": self._clear,
-            "gc": self._gc,
-            "config": self._config,
-        }
+        own = (
+            Verb("status", "show where the cache of this kernel is and how full", self._status),
+            Verb("why", "say why a marked cell ran", self._why, _why_arguments),
+            Verb("help", "show the verbs, or the help of one", self._help, _help_arguments),
+        )
+        self._verbs = {verb.name: verb for verb in own} | SHARED
+        Commands.line_magic.__doc__ = self._overview()
+        self._session = Session(
+            program=_PROGRAM,
+            settings=extension.settings,
+            open=extension.cache,
+            kind="cell",
+            confirm=None,
+            track=_untracked,
+            in_kernel=True,
+        )
 
     def line_magic(self, line: str) -> None:
-        """Looks into the cache of this kernel.
-
-        %cacheness status            where the cache is and how full
-        %cacheness ls                its entries
-        %cacheness show KEY          one entry: what it depends on, what it restores
-        %cacheness why [NAME]        why the last marked cell (or the one of that name) ran
-        %cacheness stats             hits, misses, time saved
-        %cacheness rm KEY            removes the entries of a name or key
-        %cacheness clear             removes all cells' entries
-        %cacheness gc                removes what has expired, and leftovers
-        %cacheness config [A=B …]    shows or changes this kernel's settings
-        """
         from IPython.core.error import UsageError
 
-        words = shlex.split(line) or ["status"]
-        verb = self._verbs.get(words[0])
-        if verb is None:
-            near = difflib.get_close_matches(words[0], self._verbs, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(self._verbs)}"
-            raise UsageError(f"%cacheness has no verb {words[0]!r}: {hint}")
+        general = Parser(prog=_PROGRAM, add_help=False, usage="%(prog)s VERB …")
+        general.add_argument("--json", action="store_true", help="for programs")
         try:
-            print(verb(words[1:]))
-        except CacheError as error:
-            raise UsageError(f"%cacheness {words[0]}: {error}") from None
+            words = shlex.split(line) or ["status"]
+            verb, arguments = parse(_PROGRAM, self._verbs, words, general)
+            report = verb.run(self._session, arguments)
+        except HelpShownError:
+            return
+        except MisuseError as error:
+            raise UsageError(f"{_PROGRAM}: {error}\n{error.usage}") from None
+        except (CacheError, ValueError) as error:
+            raise UsageError(f"{_PROGRAM}: {error}") from None
+        self._show(report, as_json=arguments.json)
 
-    def _status(self, _: list[str]) -> str:
-        stats = self._extension.cache().stats()
-        used = f"{stats.entries} entries, {size(stats.size_bytes)}"
-        limit = f" of {size(stats.max_bytes)}" if stats.max_bytes else ""
-        return f"{self._extension.cache().directory}\n{used}{limit}\n{self._stats([])}"
+    def _show(self, report: Report, as_json: bool) -> None:
+        if as_json:
+            print(json.dumps(report.data, indent=2))
+            return
+        bundle = {"text/plain": report.text(), "text/html": report.html()}
+        self._extension.shell.display_pub.publish(bundle)
 
-    def _stats(self, _: list[str]) -> str:
-        stats = self._extension.cache().stats()
-        saved = duration(stats.elapsed_saved)
-        return f"{stats.hits} hits, {stats.misses} misses, {saved} of computing saved"
-
-    def _ls(self, _: list[str]) -> str:
-        entries = self._extension.cache().entries(face="cell")
-        rows: list[tuple[str, ...]] = [("key", "name", "size", "age", "hits", "ran", "restores")]
-        rows += [_row(entry) for entry in entries]
-        if not entries:
-            return "no entries"
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = (
-            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-            for row in rows
-        )
-        return "\n".join(line.rstrip() for line in lines)
-
-    def _show(self, words: list[str]) -> str:
-        texts = []
-        for entry in self._selected(words):
-            manifest = json.loads(entry.manifest)
-            texts.append("  ".join(_row(entry)))
-            for part in (*manifest["inputs"], *json.loads(entry.observed)):
-                detail = part.get("detail")
-                shown = "" if detail is None else f"  {_shortened(detail)}"
-                texts.append(f"  {part['kind']:12} {part['name']:24} {part['digest'][:16]}{shown}")
-        return "\n".join(texts)
-
-    def _why(self, words: list[str]) -> str:
-        record = self._extension.records.get(words[0]) if words else self._extension.last
-        if record is None:
-            return "no marked cell has run in this kernel" + (f" as {words[0]!r}" if words else "")
-        return record.sentence()
-
-    def _rm(self, words: list[str]) -> str:
-        entries = self._selected(words)
-        return f"removed {self._extension.cache().remove_entries([entry.id for entry in entries])}"
-
-    def _clear(self, _: list[str]) -> str:
-        return f"removed {self._extension.cache().remove_where(face='cell')}"
-
-    def _gc(self, _: list[str]) -> str:
-        return f"removed {self._extension.cache().evict_expired()} expired"
-
-    def _config(self, words: list[str]) -> str:
-        for word in words:
-            name, _, value = word.partition("=")
-            self._extension.settings.set(name, value)
+    def _overview(self) -> str:
+        lines = (f"    {_PROGRAM} {name:8} {verb.summary}" for name, verb in self._verbs.items())
         return "\n".join(
-            f"{name} = {value}  ({source})"
-            for name, value, source in self._extension.settings.items()
+            ["Looks into the cache of this kernel.", "", *lines, "", "    %cacheness help ls"]
         )
 
-    def _selected(self, words: list[str]) -> list[Entry]:
-        if len(words) != 1:
-            raise CacheError("give one name or key (`%cacheness ls` shows them)")
-        cache = self._extension.cache()
-        found = cache.entries(face="cell", name=words[0]) or cache.find(words[0])
-        if not found:
-            raise CacheError(f"there is no entry {words[0]!r}")
-        return found
+    # --- verbs of a kernel ---
+
+    def _help(self, _: Session, arguments: Namespace) -> Report:
+        if arguments.verb is not None:
+            self.line_magic(f"{shlex.quote(arguments.verb)} --help")
+            return Report(None)
+        return Report(None, [self._overview()])
+
+    def _status(self, session: Session, _: Namespace) -> Report:
+        cache = session.open()
+        stats = cache.stats()
+        data = {"cache_dir": str(cache.directory), "entries": stats.entries}
+        used = f"{count(stats.entries, 'entry', 'entries')}, {size(stats.size_bytes)}"
+        limit = f" of {size(stats.max_bytes)}" if stats.max_bytes else ""
+        last = self._extension.last
+        return Report(
+            data | {"size_bytes": stats.size_bytes},
+            [
+                fields(
+                    [
+                        ("cache", str(cache.directory)),
+                        ("used", f"{used}{limit}"),
+                        ("saved", f"{duration(stats.elapsed_saved)}, {count(stats.hits, 'hit')}"),
+                        ("last cell", last.sentence() if last else "none marked yet"),
+                    ]
+                )
+            ],
+        )
+
+    def _why(self, _: Session, arguments: Namespace) -> Report:
+        name = arguments.name
+        record = self._extension.last if name is None else self._extension.records.get(name)
+        if record is None:
+            named = "" if name is None else f" as {name!r}"
+            return Report(None, [f"no marked cell has run in this kernel{named}"], code=1)
+        return Report(record.as_metadata(), [record.sentence()])
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
-    meta: dict[str, Any] = json.loads(entry.meta) or {}
-    return (
-        entry.cache_key,
-        entry.name or "",
-        size(entry.size_bytes),
-        duration(max(0.0, time.time() - entry.created)),
-        str(entry.hits),
-        duration(entry.elapsed or 0.0),
-        ", ".join(meta.get("variables", [])),
-    )
+def _why_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", metavar="NAME", help="its key=; else the last one")
 
 
-def _shortened(detail: Any) -> str:
-    if isinstance(detail, dict):
-        detail = {name: value for name, value in detail.items() if name not in ("parts", "dtypes")}
-    return json.dumps(detail)
+def _help_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("verb", nargs="?", metavar="VERB")
+
+
+def _untracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    return iter(items)

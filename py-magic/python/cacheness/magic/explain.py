@@ -8,7 +8,7 @@ from typing import Any
 
 from cacheness._cacheness import Entry, Key, Miss
 from cacheness._cacheness import explain as changes_between
-from cacheness.magic.report import duration
+from cacheness.units import duration
 
 # Causes before what they lead to, when only some can be shown.
 _ORDER = ("source", "option", "function", "module", "variable", "file", "directory", "absent")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import atexit
+import os
 import re
 import time
 from typing import Any
@@ -24,7 +25,7 @@ from cacheness.magic.hit import Hit
 from cacheness.magic.options import OptionError, Options, option_help, parse_options
 from cacheness.magic.report import Record
 from cacheness.magic.resolve import UncacheableError
-from cacheness.magic.settings import Settings
+from cacheness.settings import Settings
 
 _MARKER = "_cacheness_cell"
 _RESTORE = "_cacheness_restore"
@@ -39,7 +40,7 @@ class Extension:
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell
-        self.settings = Settings(shell)
+        self.settings = Settings()
         self.last: Record | None = None
         self.records: dict[str, Record] = {}
         self._cache: Cache | None = None
@@ -186,7 +187,7 @@ class Extension:
         cache = self._open(options)
         if cache is None:
             return body
-        cell = Cell(options, self.shell, cache, self._labels(), began)
+        cell = Cell(options, self.shell, cache, self._labels(), began, self.settings.default_ttl())
         try:
             source = ast.unparse(body) if nested else self._body_text(info.raw_cell)
             found = begin(cell, source)
@@ -221,9 +222,10 @@ class Extension:
                 labels["cell_id"] = str(cell_id)
         except Exception:
             pass
-        notebook = self.settings.notebook()
+        session = os.environ.get("JPY_SESSION_NAME")
+        notebook = self.shell.user_ns.get("__vsc_ipynb_file__") or session
         if notebook:
-            labels["notebook"] = notebook
+            labels["notebook"] = str(notebook)
         return labels
 
     # --- the cache ---

@@ -6,6 +6,8 @@ import html
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from cacheness.units import duration, size
+
 Outcome = Literal["hit", "miss", "uncacheable", "error"]
 
 TAG = "cacheness-badge"
@@ -79,28 +81,6 @@ def publish(shell: Any, record: Record) -> None:
     }
     metadata = {"tags": [TAG], "cacheness": record.as_metadata()}
     shell.display_pub.publish(bundle, metadata)
-
-
-def duration(seconds: float) -> str:
-    """For people: `3 ms`, `1.2 s`, `5 min`, `3 h`, `2 d`."""
-    if seconds < 0.0995:
-        return f"{seconds * 1e3:.0f} ms"
-    if seconds < 99.5:
-        return f"{seconds:.1f} s"
-    for unit, length in (("min", 60), ("h", 3600)):
-        if seconds < 99.5 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds / 86400:.0f} d"
-
-
-def size(nbytes: int) -> str:
-    """For people: `512 B`, `1.4 MB`."""
-    value = float(nbytes)
-    for unit in ("B", "kB", "MB"):
-        if value < 999.5:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.3g} {unit}"
-        value /= 1000
-    return f"{value:.3g} GB"
 
 
 def _names(names: list[str]) -> str:

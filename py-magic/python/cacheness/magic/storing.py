@@ -44,7 +44,7 @@ def store(cell: Cell, resolved: Resolved, recording: Recording, reason: str) -> 
         "nbytes": stored_graph.nbytes,
         "execution_count": getattr(cell.shell, "execution_count", None),
     }
-    ttl = cell.options.ttl
+    ttl = cell.default_ttl if cell.options.ttl is None else cell.options.ttl
     stored = cell.cache.store(
         resolved.key,
         scope="",
