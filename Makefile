@@ -22,7 +22,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help build demo lab test test-rust test-python lint lint-rust lint-python fmt bench clean
+.PHONY: help build demo lab test test-rust test-python lint lint-rust lint-python fmt bench screenshots clean
 
 heading = @printf '\n== %s\n' "$(1)"
 
@@ -34,8 +34,7 @@ build: $(VENV)/.package ## make the virtual environment and build the package in
 demo: build ## run the flights notebook cold, again, and after an edit; show what was restored
 	@$(BIN)/python notebooks/demo.py
 
-lab: build ## open the flights notebook in JupyterLab (installed on first use)
-	@test -x $(BIN)/jupyter-lab || $(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) jupyterlab
+lab: build $(VENV)/.lab ## open the flights notebook in JupyterLab (installed on first use)
 	@$(BIN)/jupyter-lab notebooks/flights.ipynb
 
 test: lint test-rust test-python ## formatting, lints, and all tests of both languages
@@ -62,7 +61,7 @@ test-rust: $(VENV)/.requirements
 	$(call heading,Rust: tests)
 	@cargo test --release --workspace --quiet
 
-test-python: build
+test-python: build $(if $(shell command -v chromium),$(VENV)/.lab)
 	$(call heading,Python: tests)
 	@$(BIN)/python -m pytest -rs py-magic/tests tests
 
@@ -73,6 +72,9 @@ fmt: $(VENV)/.requirements ## format Rust and Python
 
 bench: build $(VENV)/.bench ## compare with the usual alternatives (BENCH=--quick: less data)
 	@$(BIN)/python py-magic/benches/bench.py $(BENCH)
+
+screenshots: build $(VENV)/.lab ## photograph the flights notebook in JupyterLab for the documentation (needs Chromium)
+	@$(BIN)/python tests/lab/tour.py docs/screenshots
 
 clean: ## remove what was built here and the demo's cache; compiled Rust stays in CARGO_TARGET_DIR
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache py-magic/.mypy_cache py-magic/.pytest_cache py-magic/.ruff_cache
@@ -97,6 +99,10 @@ $(VENV)/.requirements: $(VENV)/.python $(REQUIREMENTS) $(CONSTRAINTS)
 
 $(VENV)/.bench: $(VENV)/.requirements py-magic/benches/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --requirement py-magic/benches/requirements.txt
+	@touch $@
+
+$(VENV)/.lab: $(VENV)/.requirements tests/lab/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --requirement tests/lab/requirements.txt
 	@touch $@
 
 $(VENV)/.package: $(VENV)/.requirements $(RUST) py-magic/pyproject.toml

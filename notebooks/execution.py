@@ -150,7 +150,7 @@ def execute(
         on_cell_executed=end,
     )
     try:
-        asyncio.run(_drive(client, _environment(state)))
+        asyncio.run(_drive(client, environment(state)))
     except CellExecutionError as error:
         raise CellError(runs[-1].name if runs else "", str(error)) from None
     return runs
@@ -185,7 +185,7 @@ async def _drive(client: NotebookClient, environment: dict[str, str]) -> None:
         raise
 
 
-def _environment(state: Path) -> dict[str, str]:
+def environment(state: Path) -> dict[str, str]:
     """The kernel's environment: its own cache and IPython profile, none of the person's settings.
 
     Threads that wait do so asleep: busy waiting makes model fits several times slower as soon as

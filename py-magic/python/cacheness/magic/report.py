@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -11,7 +12,14 @@ from cacheness.units import duration, size
 Outcome = Literal["hit", "miss", "uncacheable", "error"]
 
 TAG = "cacheness-badge"
+_QUOTED = re.compile("`([^`]*)`")
 _MARKS: dict[Outcome, str] = {"hit": "●", "miss": "○", "uncacheable": "△", "error": "△"}
+_COLOURS: dict[Outcome, str] = {
+    "hit": "#1a8a4a",
+    "miss": "inherit",
+    "uncacheable": "#b26a00",
+    "error": "#b26a00",
+}
 
 
 @dataclass
@@ -75,12 +83,18 @@ def publish(shell: Any, record: Record) -> None:
     bundle = {
         "text/plain": text,
         "text/html": (
-            '<div style="font-size:85%;opacity:.65;padding:2px 0">'
-            f"{mark} <b>cacheness</b> {html.escape(rest)}</div>"
+            '<div class="cacheness-report" style="font-size:85%;opacity:.75;padding:2px 0">'
+            f'<span style="color:{_COLOURS[record.outcome]}">{mark}</span> '
+            f"<b>cacheness</b> {_marked_up(rest)}</div>"
         ),
     }
     metadata = {"tags": [TAG], "cacheness": record.as_metadata()}
     shell.display_pub.publish(bundle, metadata)
+
+
+def _marked_up(text: str) -> str:
+    """HTML of a line in which names stand between backquotes."""
+    return _QUOTED.sub(r"<code>\1</code>", html.escape(text))
 
 
 def _names(names: list[str]) -> str:
