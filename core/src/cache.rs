@@ -106,6 +106,20 @@ impl Cache {
         self.store.read(entry.id, ordinal, &blob.record(), &label)
     }
 
+    /// What is wrong with the bytes of one blob of an entry; `None` when they are what was stored,
+    /// or the entry was removed since it was listed. Unlike [`Cache::read`], it leaves damage be.
+    pub fn check(&self, entry: &Entry, ordinal: usize) -> Result<Option<String>> {
+        match entry.blobs.get(ordinal) {
+            Some(blob) => self.store.check(entry.id, ordinal, &blob.record()),
+            None => Ok(Some(format!("it has no blob {ordinal}"))),
+        }
+    }
+
+    /// Names of blob files that no entry names and nobody is writing.
+    pub fn orphans(&self) -> Result<Vec<String>> {
+        self.store.orphans()
+    }
+
     /// Counts a hit of an entry, and makes it the one used last. Written in batches.
     pub fn touch(&self, entry_id: i64) {
         if let Err(error) = self.store.count_hit(entry_id, self.options.clock.now()) {

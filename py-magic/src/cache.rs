@@ -116,6 +116,22 @@ impl Cache {
         }
     }
 
+    /// What is wrong with one blob of an entry, or `None`; damage stays where it is.
+    fn check(&self, py: Python<'_>, entry: &Entry, ordinal: usize) -> PyResult<Option<String>> {
+        self.call(py, |core| core.check(&entry.0, ordinal))
+    }
+
+    /// Names of blob files that no entry names.
+    fn orphans(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        self.call(py, cacheness::Cache::orphans)
+    }
+
+    /// Removes blob files that no entry names, and what has been in quarantine for a month; how many of each.
+    fn collect(&self, py: Python<'_>) -> PyResult<(u64, u64)> {
+        let collected = self.call(py, cacheness::Cache::collect)?;
+        Ok((collected.files, collected.quarantined))
+    }
+
     /// Counts a hit.
     fn touch(&self, py: Python<'_>, entry_id: i64) -> PyResult<()> {
         let core = self.core()?;

@@ -169,13 +169,16 @@ fn abandoned(path: &std::path::Path) -> Option<File> {
 }
 
 /// What stands between a row and its bytes.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Damage {
     /// The file is not there.
+    #[error("its file is gone")]
     Vanished,
     /// It is there, and is not what was stored.
+    #[error("{0}")]
     Wrong(String),
     /// The system would not say.
+    #[error("its file cannot be read: {0}")]
     Unreadable(io::Error),
 }
 

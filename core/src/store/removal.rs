@@ -146,12 +146,22 @@ impl Store {
         Ok(Collected { files, quarantined })
     }
 
-    /// Removes blob files that have neither marker nor row. The marker is looked for first: a writer
-    /// removes it after its row is there.
+    /// Removes blob files that have neither marker nor row.
     pub fn remove_orphans(&self) -> Result<u64> {
+        let orphans = self.orphans()?;
+        let directory = self.index().directory();
+        let removed = orphans
+            .iter()
+            .filter(|name| fs::remove_file(directory.blob(name)).is_ok());
+        Ok(removed.count() as u64)
+    }
+
+    /// The blob files that have neither marker nor row. The marker is looked for first: a writer
+    /// removes it after its row is there.
+    pub fn orphans(&self) -> Result<Vec<String>> {
         let directory = self.index().directory();
         let root = directory.root();
-        let mut removed = 0;
+        let mut orphans = Vec::new();
         for listed in fs::read_dir(root).map_err(Error::storage("cannot list", root))? {
             let Some(name) = listed
                 .ok()
@@ -162,12 +172,11 @@ impl Store {
             if is_blob_name(&name)
                 && fs::symlink_metadata(directory.drafts().join(&name)).is_err()
                 && !self.is_named(&name)?
-                && fs::remove_file(directory.blob(&name)).is_ok()
             {
-                removed += 1;
+                orphans.push(name);
             }
         }
-        Ok(removed)
+        Ok(orphans)
     }
 
     fn empty_quarantine(&self, now: i64) -> Result<u64> {
@@ -201,8 +210,7 @@ impl Store {
                 let path = self.index().directory().blob(name);
                 return Err(Error::storage("cannot read", &path)(source));
             }
-            Damage::Vanished => "its file is gone".to_owned(),
-            Damage::Wrong(reason) => reason,
+            damage => damage.to_string(),
         };
         // Removed meanwhile, its file is rightly gone; replaced, it is another entry.
         let Some(data) = self.blob_data(id, ordinal)? else {
@@ -214,6 +222,17 @@ impl Store {
             entry: label.to_owned(),
             reason,
         })
+    }
+
+    /// What is wrong with a blob, as it is now; `None`: nothing, or there is no such row any more.
+    /// Nothing is touched.
+    pub fn check(&self, id: i64, ordinal: usize, blob: &BlobRecord) -> Result<Option<String>> {
+        let damage = match self.try_read(id, ordinal, blob)? {
+            None | Some(Ok(_)) => return Ok(None),
+            Some(Err(damage)) => damage,
+        };
+        // Removed meanwhile, its file is rightly gone.
+        Ok(self.blob_data(id, ordinal)?.map(|_| damage.to_string()))
     }
 
     /// `None`: there is no such row any more.

@@ -47,7 +47,7 @@ def _megabytes(value: Any) -> float:
         number = -1.0
     if not 0 < number < float("inf"):
         raise ValueError("is not a number of megabytes above 0")
-    return number
+    return int(number) if number.is_integer() else number
 
 
 def _lifetime(value: Any) -> str:
@@ -58,7 +58,7 @@ def _lifetime(value: Any) -> str:
 SETTINGS: Final[dict[str, Setting]] = {
     "cache_dir": Setting("./cache", _folder, "the folder that entries are kept in"),
     "max_cache_size_mb": Setting(
-        10_000.0, _megabytes, "how large it may grow, in megabytes of 1024 * 1024 bytes"
+        10_000, _megabytes, "how large it may grow, in megabytes of 1024 * 1024 bytes"
     ),
     "default_ttl": Setting(
         "never", _lifetime, "how long a cell's entry holds, unless its ttl= says otherwise"

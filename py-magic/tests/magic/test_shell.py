@@ -1,6 +1,7 @@
 """The extension in a plain IPython shell, without a kernel."""
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from cacheness import cacheness
 from cacheness.magic import last
 
 
@@ -243,3 +245,58 @@ def test_a_recording_that_cannot_start_stores_nothing(
     assert shell.user_ns["x"] == 1
     assert "no states today" in capsys.readouterr().err
     assert outcome(shell, cell) == "miss"
+
+
+# --- the line magic ---
+
+
+def magic(shell: Any, line: str) -> bool:
+    return bool(shell.run_cell(f"%cacheness {line}").success)
+
+
+def test_versions_of_a_cell_are_listed_once_and_removed_together(shell: Any, capsys: Any) -> None:
+    for value in (1, 2, 3):
+        shell.run_cell(f"%%cacheness key=mine quiet=1\nx = {value}")
+    shell.run_cell("%%cacheness key=other quiet=1\ny = 1")
+    capsys.readouterr()
+    assert magic(shell, "ls")
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 2
+    assert magic(shell, "rm mine 'oth*'")
+    assert "removed 4 entries" in capsys.readouterr().out
+    assert magic(shell, "ls") and "no entries yet" in capsys.readouterr().out
+
+
+def test_the_magic_leaves_other_entries_alone(shell: Any, tmp_path: Path, capsys: Any) -> None:
+    with cacheness(tmp_path / "cache") as cache:
+        cache.put(1, a=1)
+    shell.run_cell("%%cacheness key=mine quiet=1\nx = 1")
+    assert magic(shell, "clear") and "--yes" in capsys.readouterr().out
+    assert magic(shell, "clear --yes") and "removed 1 entry" in capsys.readouterr().out
+    with cacheness(tmp_path / "cache") as cache:
+        assert cache.get(a=1) == 1
+
+
+def test_a_refused_setting_changes_nothing(shell: Any, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "file").touch()
+    for change in ("cache_dir=file", "cache_dir=", "cache_dri=x", "default_ttl=soon", "x"):
+        assert not magic(shell, f"config {change}")
+    assert outcome(shell, "%%cacheness key=a\nx = 1") == "miss"
+    assert (tmp_path / "cache" / "cache_metadata.db").exists()
+
+
+def test_the_default_lifetime_is_a_setting(shell: Any, capsys: Any) -> None:
+    assert magic(shell, "config default_ttl=7d")
+    shell.run_cell("%%cacheness key=week quiet=1\nx = 1")
+    shell.run_cell("%%cacheness key=ever ttl=never quiet=1\nx = 2")
+    capsys.readouterr()
+    assert magic(shell, "ls --json")
+    expires = {one["name"]: one["expires"] for one in json.loads(capsys.readouterr().out)}
+    assert expires["week"] is not None and expires["ever"] is None
+
+
+def test_the_magic_has_help_and_says_what_is_wrong(shell: Any, capsys: Any) -> None:
+    assert magic(shell, "help") and "%cacheness verify" in capsys.readouterr().out
+    assert magic(shell, "help ls") and "usage: %cacheness ls" in capsys.readouterr().out
+    assert "%cacheness verify" in shell.magics_manager.magics["line"]["cacheness"].__doc__
+    assert not magic(shell, "lss") and "did you mean ls?" in capsys.readouterr().err
+    assert not magic(shell, "ls 'x") and "UsageError" in capsys.readouterr().err

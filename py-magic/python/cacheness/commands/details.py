@@ -13,8 +13,8 @@ from cacheness.units import count, duration, size
 _PACKAGES: Final = ("/site-packages/", "/dist-packages/")
 _COLUMNS: Final = (
     Column("what", rank=1),
-    Column("name", shrinks=True),
-    Column("then", shrinks=True),
+    Column("name", least=12),
+    Column("then", least=12),
 )
 _MOST_LINES: Final = 30
 
@@ -24,15 +24,13 @@ def parts(item: Item) -> list[Part]:
     made: list[Part] = [Heading(f"{item.label}  ({item.kind})"), fields(_facts(item))]
     if item.source:
         made += ["", Code(_head(item.source))]
-    rows = [_row(part) for part in (*item.manifest, *_own(item.observed)) if _is_shown(part)]
+    own = _own(item.observed)
+    rows = [_row(part) for part in (*item.manifest, *own) if _is_shown(part)]
+    if len(own) < len(item.observed):
+        files = count(len(item.observed) - len(own), "file")
+        rows.append(("files", "installed packages", files))
     if rows:
         made += [Heading("holds as long as these are what they were"), Table(_COLUMNS, rows)]
-    versions = [_version(part) for part in item.manifest if part["kind"] == "version"]
-    if versions:
-        made.append(f"and with {', '.join(filter(None, versions))}")
-    installed = len(item.observed) - len(_own(item.observed))
-    if installed:
-        made.append(f"and {count(installed, 'file')} of installed packages")
     return made
 
 
@@ -94,7 +92,7 @@ def _own(observed: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _is_shown(part: dict[str, Any]) -> bool:
-    return part["kind"] not in ("source", "version")
+    return not (part["kind"] == "source" or part["name"] == "cell entries")
 
 
 def _row(part: dict[str, Any]) -> tuple[str, str, str]:
@@ -128,7 +126,3 @@ def _detail(detail: Any) -> str:
     if detail.get("text"):
         words.append(f"of {count(len(str(detail['text']).splitlines()), 'line')}")
     return " ".join(filter(None, words))
-
-
-def _version(part: dict[str, Any]) -> str:
-    return "" if part["name"] == "cell entries" else f"{part['name']} {part.get('detail') or ''}"

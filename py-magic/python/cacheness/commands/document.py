@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 _GAP: Final = 2
-_NARROWEST: Final = 8
 
 
 @dataclass(frozen=True)
@@ -20,13 +19,13 @@ class Column:
     Attributes:
         title: its heading.
         right: whether its values are aligned to the right.
-        shrinks: whether its values may be cut to make room.
+        least: to how many characters its values may be cut to make room; 0: never.
         rank: columns of a higher rank are left out first where there is no room; 0 always stays.
     """
 
     title: str
     right: bool = False
-    shrinks: bool = False
+    least: int = 0
     rank: int = 0
 
 
@@ -82,7 +81,7 @@ class Report:
 
 def fields(pairs: Sequence[tuple[str, str]]) -> Table:
     """Names and values, one pair a line."""
-    return Table((Column("name"), Column("value", shrinks=True)), pairs, headed=False)
+    return Table((Column("name"), Column("value", least=20)), pairs, headed=False)
 
 
 # --- terminals ---
@@ -130,7 +129,7 @@ def _table_text(table: Table, width: int | None, bold: bool) -> str:
 def _fitted(columns: Sequence[Column], natural: list[int], width: int) -> list[int]:
     """Widths that fit into `width`: columns are cut first, then left out (0)."""
     least = [
-        min(wide, _NARROWEST) if column.shrinks else wide
+        min(wide, column.least) if column.least else wide
         for column, wide in zip(columns, natural, strict=True)
     ]
     shown = list(range(len(columns)))
@@ -145,7 +144,7 @@ def _fitted(columns: Sequence[Column], natural: list[int], width: int) -> list[i
         shown.remove(max(ranked, key=lambda n: (columns[n].rank, n)))
     widths = [wide if n in shown else 0 for n, wide in enumerate(natural)]
     while room(widths) < 0:
-        cut = [n for n in shown if columns[n].shrinks and widths[n] > least[n]]
+        cut = [n for n in shown if columns[n].least and widths[n] > least[n]]
         if not cut:
             break
         widths[max(cut, key=lambda n: widths[n])] -= 1

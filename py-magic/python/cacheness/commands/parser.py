@@ -55,6 +55,8 @@ def parse(
         HelpShownError: help was printed.
     """
     namespace, rest = general.parse_known_args(words)
+    if rest[:1] == ["help"] and len(rest) > 1:
+        rest = [*rest[1:], "--help"]
     verb, rest = _verb(program, verbs, rest, general)
     parser = verb_parser(program, verb, general)
     namespace, extra = parser.parse_known_args(rest, namespace)

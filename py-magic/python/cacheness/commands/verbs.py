@@ -1,4 +1,4 @@
-"""What the verbs do: `ls`, `show`, `stats`, `rm`, `clear`, `gc`, `config`."""
+"""What the verbs do, each from its arguments to its report."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from cacheness.commands import details
+from cacheness.commands import check, details
 from cacheness.commands.document import Column, Heading, Part, Report, Table, fields
 from cacheness.commands.items import KINDS, Group, Item, chosen, grouped, items
 from cacheness.commands.session import Session, Verb
@@ -70,7 +70,7 @@ def _ls(session: Session, arguments: Namespace) -> Report:
 
 
 _LS_COLUMNS: Final = (
-    Column("name", shrinks=True),
+    Column("name", least=24),
     Column("kind", rank=5),
     Column("entries", right=True, rank=4),
     Column("size", right=True),
@@ -78,9 +78,9 @@ _LS_COLUMNS: Final = (
     Column("hits", right=True, rank=3),
     Column("saved", right=True, rank=2),
     Column("ran", right=True, rank=6),
-    Column("key", shrinks=True, rank=1),
-    Column("restores", shrinks=True, rank=7),
-    Column("notebook", shrinks=True, rank=8),
+    Column("key", least=8, rank=1),
+    Column("restores", least=12, rank=7),
+    Column("notebook", least=12, rank=8),
 )
 
 
@@ -219,6 +219,88 @@ def _clear(session: Session, arguments: Namespace) -> Report:
     return Report({"removed": removed}, [f"removed {total}"])
 
 
+def _gc(session: Session, _: Namespace) -> Report:
+    cache = session.open()
+    before = cache.stats().size_bytes
+    expired = cache.evict_expired()
+    files, quarantined = cache.collect()
+    freed = max(0, before - cache.stats().size_bytes)
+    data = {
+        "expired": expired,
+        "freed_bytes": freed,
+        "orphaned_files": files,
+        "quarantined_files": quarantined,
+    }
+    said = [f"removed {count(expired, 'expired entry', 'expired entries')} ({size(freed)})"]
+    if files:
+        said.append(f"removed {count(files, 'file')} that no entry named")
+    if quarantined:
+        said.append(f"removed {count(quarantined, 'file')} that had been in quarantine for a month")
+    return Report(data, [*said])
+
+
+# --- verify ---
+
+
+def _verify_arguments(parser: ArgumentParser) -> None:
+    _add_names(parser, "*")
+    _add_kind(parser)
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="remove what is damaged (its bytes go to quarantine/) and files that nothing names",
+    )
+
+
+def _verify(session: Session, arguments: Namespace) -> Report:
+    cache = session.open()
+    face = _face(session, arguments)
+    found, missed = items(cache, face), list[str]()
+    unreadable = cache.warnings()
+    if arguments.names:
+        found, missed = chosen(found, arguments.names)
+    damage = list(check.damaged(cache, session.track(found, len(found), "verifying")))
+    # Which files belong to nothing can only be said of the whole.
+    orphans = [] if face or arguments.names else check.orphans(cache)
+    if arguments.repair:
+        check.repair(cache, damage)
+    problems = [
+        {"key": one.item.entry.cache_key, "name": one.item.label, "problem": one.problem}
+        for one in damage
+    ]
+    problems += [
+        {"key": "", "name": one.file, "problem": f"no entry names it ({size(one.size_bytes)})"}
+        for one in orphans
+    ]
+    data = {
+        "checked": len(found),
+        "problems": problems,
+        "unreadable": unreadable,
+        "repaired": bool(arguments.repair),
+    }
+    report = Report(data, [*unreadable])
+    if problems:
+        columns = (
+            Column("key", rank=1),
+            Column("name", least=12),
+            Column("problem", least=12),
+        )
+        report.parts.append(Table(columns, [list(one.values()) for one in problems]))
+    report.parts.append(_verdict(session, arguments, found, len(problems) + len(unreadable)))
+    report.code = 1 if (problems or unreadable) and not arguments.repair else 0
+    return _with_missed(session, report, missed)
+
+
+def _verdict(session: Session, arguments: Namespace, found: Sequence[Item], problems: int) -> str:
+    checked = f"checked {count(len(found), 'entry', 'entries')} ({size(_total(found))})"
+    if not problems:
+        return f"{checked}: all as stored"
+    if arguments.repair:
+        return f"{checked}: {count(problems, 'problem')}, repaired; what was removed runs again"
+    hint = f"`{session.program} verify --repair` removes what is damaged"
+    return f"{checked}: {count(problems, 'problem')}; {hint}"
+
+
 # --- config ---
 
 
@@ -239,9 +321,9 @@ def _config(session: Session, arguments: Namespace) -> Report:
     rows = [(name, str(value), source, SETTINGS[name].help) for name, value, source in found]
     columns = (
         Column("setting"),
-        Column("value", shrinks=True),
-        Column("from", shrinks=True),
-        Column("what it is", rank=1, shrinks=True),
+        Column("value", least=12),
+        Column("from", least=12),
+        Column("what it is", rank=1, least=12),
     )
     data = {name: {"value": value, "source": source} for name, value, source in found}
     return Report(data, [Table(columns, rows), *settings.unknown()])
@@ -336,6 +418,19 @@ SHARED: Final[dict[str, Verb]] = {
             _clear,
             _clear_arguments,
             (("clear --kind function", "only what functions have stored"),),
+        ),
+        Verb("gc", "remove what has expired, and files that no entry names", _gc),
+        Verb(
+            "verify",
+            "check that every stored byte is what was stored",
+            _verify,
+            _verify_arguments,
+            (
+                ("verify", "exit code 1 if anything is wrong"),
+                ("verify --repair", "remove what is damaged; it is computed again when needed"),
+            ),
+            "Reads every blob and compares its digest; finds entries without their files and files "
+            "without an entry.",
         ),
         Verb(
             "config",

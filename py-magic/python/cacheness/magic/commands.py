@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from cacheness.commands.document import Report, fields
+from cacheness.commands.document import Code, Report, fields
 from cacheness.commands.parser import HelpShownError, MisuseError, Parser, parse
 from cacheness.commands.session import Session, Verb
 from cacheness.commands.verbs import SHARED
@@ -31,7 +33,7 @@ class Commands:
         own = (
             Verb("status", "show where the cache of this kernel is and how full", self._status),
             Verb("why", "say why a marked cell ran", self._why, _why_arguments),
-            Verb("help", "show the verbs, or the help of one", self._help, _help_arguments),
+            Verb("help", "show this, or the help of one verb", self._help),
         )
         self._verbs = {verb.name: verb for verb in own} | SHARED
         Commands.line_magic.__doc__ = self._overview()
@@ -66,22 +68,21 @@ class Commands:
         if as_json:
             print(json.dumps(report.data, indent=2))
             return
-        bundle = {"text/plain": report.text(), "text/html": report.html()}
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        text = report.text(width).lstrip("\n")
+        bundle = {"text/plain": text, "text/html": report.html()}
         self._extension.shell.display_pub.publish(bundle)
 
     def _overview(self) -> str:
-        lines = (f"    {_PROGRAM} {name:8} {verb.summary}" for name, verb in self._verbs.items())
+        lines = (f"{_PROGRAM} {name:8} {verb.summary}" for name, verb in self._verbs.items())
         return "\n".join(
-            ["Looks into the cache of this kernel.", "", *lines, "", "    %cacheness help ls"]
+            ["Looks into the cache of this kernel.", "", *lines, "", f"{_PROGRAM} help ls"]
         )
 
     # --- verbs of a kernel ---
 
     def _help(self, _: Session, arguments: Namespace) -> Report:
-        if arguments.verb is not None:
-            self.line_magic(f"{shlex.quote(arguments.verb)} --help")
-            return Report(None)
-        return Report(None, [self._overview()])
+        return Report(None, [Code(self._overview())])
 
     def _status(self, session: Session, _: Namespace) -> Report:
         cache = session.open()
@@ -115,10 +116,6 @@ class Commands:
 
 def _why_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="its key=; else the last one")
-
-
-def _help_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("verb", nargs="?", metavar="VERB")
 
 
 def _untracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:

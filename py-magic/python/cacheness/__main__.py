@@ -1,0 +1,7 @@
+"""`python -m cacheness`."""
+
+import sys
+
+from cacheness.cli import main
+
+sys.exit(main())
