@@ -25,8 +25,9 @@ class Unset(Enum):
 UNSET: Final = Unset.UNSET
 
 
-def parse_ttl(text: str | None) -> float | None:
-    """Seconds of a lifetime such as `"15m"`; `None` and `"never"` give `None`: never expires."""
+def parse_ttl(text: str | None, what: str | None = None) -> float | None:
+    """Seconds of a lifetime such as `"15m"`; `None` and `"never"` give `None`: never expires.
+    `what` is what an error calls it."""
     if text is None:
         return None
     if not isinstance(text, str):
@@ -36,12 +37,13 @@ def parse_ttl(text: str | None) -> float | None:
     if text.strip().lower() == "never":
         return None
     match = _TEXT.fullmatch(text)
+    what = f"ttl {text!r}" if what is None else what
     if match is None:
         raise CacheConfigError(
-            f"ttl {text!r} is not a duration: write a number and one of s, m, h, d, w, "
+            f"{what} is not a duration: write a number and one of s, m, h, d, w, "
             "as in '90s', '15m', '24h', '7d', '2w', or 'never'"
         )
-    return _checked(float(match[1]) * SECONDS[match[2].lower()], f"ttl {text!r}")
+    return _checked(float(match[1]) * SECONDS[match[2].lower()], what)
 
 
 def hours_to_seconds(hours: float | None, name: str = "ttl_hours") -> float | None:

@@ -51,8 +51,10 @@ def _megabytes(value: Any) -> float:
 
 
 def _lifetime(value: Any) -> str:
-    parse_ttl(value)
-    return str(value)
+    if not isinstance(value, str):
+        raise ValueError("takes text such as '7d' or 'never'")
+    parse_ttl(value, "it")
+    return value
 
 
 SETTINGS: Final[dict[str, Setting]] = {
@@ -148,7 +150,7 @@ def _checked(name: str, value: Any, source: str = "") -> Any:
     try:
         return SETTINGS[name].read(value)
     except CacheConfigError as error:
-        raise CacheConfigError(f"{where}{name}: {error}") from None
+        raise CacheConfigError(f"{where}{name}={value!r}: {error}") from None
     except ValueError as error:
         raise CacheConfigError(f"{where}{name}={value!r} {error}") from None
 

@@ -36,7 +36,7 @@ def test_what_a_line_means(line: str, expected: Options) -> None:
         ("tll=1h", "did you mean ttl="),
         ("zzzzzz=1", "there are key, ttl"),
         ("features", "no option 'features'"),
-        ("ttl=banana", "'banana' is not a duration"),
+        ("ttl=banana", "ttl=banana: it is not a duration"),
         ("ttl=-1h", "not a duration"),
         ("max_age=", "not a duration"),
         ("key=", "must not be empty"),

@@ -117,14 +117,16 @@ def test_a_future_index_is_left_alone(
     assert index.read_bytes() == before
 
 
-def test_a_damaged_blob_is_a_miss_and_heals(shell: Any, tmp_path: Path) -> None:
+def test_a_damaged_blob_is_a_miss_and_heals(shell: Any, tmp_path: Path, capsys: Any) -> None:
     cell = "%%cacheness key=f\nimport numpy as np\nbig = np.random.default_rng(0).random(50_000)"
     assert outcome(shell, cell) == "miss"
     wanted = shell.user_ns.pop("big")
     blob = next((tmp_path / "cache").glob("*_array*"))
     blob.write_bytes(blob.read_bytes()[:-100])
-    with pytest.warns(match="could not be restored"):
-        assert outcome(shell, cell) == "miss"
+    capsys.readouterr()
+    assert outcome(shell, cell) == "miss"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("cacheness: ") and "could not be restored" in line
     assert (shell.user_ns.pop("big") == wanted).all()
     assert outcome(shell, cell) == "hit"
     assert (shell.user_ns["big"] == wanted).all()
@@ -300,3 +302,19 @@ def test_the_magic_has_help_and_says_what_is_wrong(shell: Any, capsys: Any) -> N
     assert "%cacheness verify" in shell.magics_manager.magics["line"]["cacheness"].__doc__
     assert not magic(shell, "lss") and "did you mean ls?" in capsys.readouterr().err
     assert not magic(shell, "ls 'x") and "UsageError" in capsys.readouterr().err
+
+
+def test_the_line_below_a_cell_says_what_came_back(shell: Any) -> None:
+    for cell, what in (("x = 1", "`x`"), ("print(1)", "outputs"), ("pass", "")):
+        for start in ("stored", "restored"):
+            shell.run_cell(f"%%cacheness\n{cell}")
+            record = last()
+            assert record is not None
+            words = record.sentence().partition(f"{start} ")[2]
+            assert words.startswith(f"{what} " if what else ("(", "·")), record.sentence()
+
+
+def test_a_misplaced_line_says_where_it_belongs(shell: Any, capsys: Any) -> None:
+    assert not shell.run_cell("x = 1\n%%cacheness key=a\ny = 2").success
+    assert "must be the first line" in capsys.readouterr().err
+    assert shell.run_cell("s = '''\n%%cacheness\n'''").success

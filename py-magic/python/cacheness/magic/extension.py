@@ -31,6 +31,7 @@ _MARKER = "_cacheness_cell"
 _RESTORE = "_cacheness_restore"
 _RAISE = "_cacheness_raise"
 _END = "_cacheness_end"
+_MISPLACED = "%cacheness"
 _DIRECTIVE = re.compile(r"^(?:# ?)?%%cacheness(?:[ \t]+([^?\n]*?))?[ \t]*\r?\n?$")
 _VALUE = "__cacheness_value__"
 
@@ -71,6 +72,8 @@ class Extension:
         for name in (_MARKER, _RESTORE, _RAISE, _END):
             shell.register_magic_function(getattr(self, name), "line", name)
         shell.register_magic_function(self.cell_magic, "cell", "cacheness")
+        # What IPython looks for when the line stands further down in a cell.
+        shell.register_magic_function(self._misplaced, "line", _MISPLACED)
         atexit.register(self.close)
 
     def unload(self) -> None:
@@ -93,7 +96,7 @@ class Extension:
                 other for other in shell.events.callbacks[event] if other != callback
             ]
         magics = shell.magics_manager.magics
-        for name in (_MARKER, _RESTORE, _RAISE, _END, "cacheness"):
+        for name in (_MARKER, _RESTORE, _RAISE, _END, _MISPLACED, "cacheness"):
             magics["line"].pop(name, None)
         magics["cell"].pop("cacheness", None)
         atexit.unregister(self.close)
@@ -272,7 +275,12 @@ class Extension:
 
     def _cacheness_cell(self, line: str) -> None:
         """The marker itself; it only runs where no AST transformer is applied."""
-        raise _usage_error("%%cacheness cannot be used here: it must be the first line of a cell")
+        self._misplaced(line)
+
+    def _misplaced(self, line: str) -> None:
+        raise _usage_error(
+            "%%cacheness must be the first line of its cell: move it up, above code and comments"
+        )
 
     def _cacheness_restore(self, _line: str) -> Any:
         hit, self._hit = self._hit, None

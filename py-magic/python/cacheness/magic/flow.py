@@ -7,11 +7,11 @@ is a cell that runs and is recorded.
 
 from __future__ import annotations
 
-import warnings
+import sys
 from typing import Any
 
 from cacheness._cacheness import Entry, Miss
-from cacheness.errors import CacheError, CacheWarning, UnstableValueError
+from cacheness.errors import CacheError, UnstableValueError
 from cacheness.magic.cell import Cell
 from cacheness.magic.evidence import present_digest
 from cacheness.magic.explain import explain_miss
@@ -93,4 +93,5 @@ class Run:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(f"cacheness: {message}", CacheWarning, stacklevel=2)
+    # Not a Python warning: that would show a line of ours as if it were at fault.
+    print(f"cacheness: {message}", file=sys.stderr)

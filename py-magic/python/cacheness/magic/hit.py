@@ -47,6 +47,7 @@ class Hit:
             "hit",
             key=self.entry.cache_key,
             restored=payload.restored_names(self.resolved),
+            outputs=len(payload.outputs),
             size_bytes=self.entry.size_bytes,
             age_s=max(0.0, time.time() - self.entry.created),
         )

@@ -56,14 +56,14 @@ class Options:
 
 def _text(value: str) -> str:
     if not value:
-        raise ValueError("must not be empty")
+        raise ValueError("it must not be empty")
     return value
 
 
 def _listed(value: str) -> tuple[str, ...]:
     items = tuple(item for item in (part.strip() for part in value.split(",")) if item)
     if not items:
-        raise ValueError("must name at least one")
+        raise ValueError("it must name at least one")
     return items
 
 
@@ -76,7 +76,7 @@ def _names(value: str) -> tuple[str, ...]:
 
 
 def _seconds(value: str) -> float:
-    seconds = parse_ttl(value)
+    seconds = parse_ttl(value, "it")
     return math.inf if seconds is None else seconds
 
 
@@ -86,7 +86,7 @@ def _switch(value: str) -> bool:
         return True
     if lowered in ("0", "false", "no", "off"):
         return False
-    raise ValueError(f"is on or off (1 or 0), not {value!r}")
+    raise ValueError("it is on or off: write 1 or 0")
 
 
 # Option on the line -> field of `Options`, parser, what a help text says.

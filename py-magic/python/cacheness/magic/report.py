@@ -34,6 +34,7 @@ class Record:
         elapsed_s: wall time of this execution in seconds, hashing and loading or storing included.
         saved_s: on a hit, the time of the original run less `elapsed_s`.
         restored: names of variables that were restored or, on a miss, stored.
+        outputs: how many outputs were replayed or, on a miss, stored.
         size_bytes: what the entry takes on disk.
         age_s: on a hit, the age of the entry.
         notes: what else the person should know.
@@ -46,6 +47,7 @@ class Record:
     elapsed_s: float = 0.0
     saved_s: float = 0.0
     restored: list[str] = field(default_factory=list)
+    outputs: int = 0
     size_bytes: int = 0
     age_s: float = 0.0
     notes: list[str] = field(default_factory=list)
@@ -63,7 +65,7 @@ class Record:
     def _parts(self) -> list[str]:
         if self.outcome == "hit":
             return [
-                f"restored {_names(self.restored)}".rstrip(),
+                f"restored {self._what()}".rstrip(),
                 size(self.size_bytes),
                 f"{duration(self.elapsed_s)} instead of {duration(self.saved_s + self.elapsed_s)}",
                 f"{duration(self.age_s)} old" if self.age_s >= 1 else "just stored",
@@ -71,9 +73,12 @@ class Record:
             ]
         ran = f"ran in {duration(self.elapsed_s)}"
         if self.outcome == "miss":
-            stored = f"stored {_names(self.restored)} ({size(self.size_bytes)})"
+            stored = " ".join(f"stored {self._what()} ({size(self.size_bytes)})".split())
             return [ran, self.reason or "", stored, *self.notes]
         return [ran, f"not cached: {self.reason}", *self.notes]
+
+    def _what(self) -> str:
+        return _names(self.restored) or ("outputs" if self.outputs else "")
 
 
 def publish(shell: Any, record: Record) -> None:
@@ -98,7 +103,5 @@ def _marked_up(text: str) -> str:
 
 
 def _names(names: list[str]) -> str:
-    if not names:
-        return "outputs"
     shown = ", ".join(f"`{name}`" for name in names[:5])
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

@@ -65,6 +65,7 @@ def store(cell: Cell, resolved: Resolved, recording: Recording, reason: str) -> 
         key=resolved.key.visible,
         reason=reason,
         restored=names,
+        outputs=len(payload.outputs),
         size_bytes=stored.size_bytes,
     )
 
