@@ -24,6 +24,8 @@ impl fmt::Debug for Blob {
 pub enum BlobKind {
     /// An n-dimensional array: a contiguous blosc2 frame.
     Array,
+    /// An n-dimensional array as NumPy's own archive; written and read by the front end.
+    Npz,
     /// A table: a Parquet file.
     Table,
     /// Anything else: a pickle stream and its buffers in our envelope.
@@ -31,12 +33,13 @@ pub enum BlobKind {
 }
 
 impl BlobKind {
-    pub const ALL: [Self; 3] = [Self::Array, Self::Table, Self::Object];
+    pub const ALL: [Self; 4] = [Self::Array, Self::Npz, Self::Table, Self::Object];
 
     /// The word for this kind, as stored.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Array => "array",
+            Self::Npz => "npz",
             Self::Table => "table",
             Self::Object => "object",
         }
@@ -46,6 +49,7 @@ impl BlobKind {
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Array => "b2nd",
+            Self::Npz => "npz",
             Self::Table => "parquet",
             Self::Object => "pkl.b2",
         }

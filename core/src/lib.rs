@@ -33,4 +33,5 @@ pub use format::{
 };
 pub use hash::{ColumnDigest, Digest, ParseDigestError, StableHasher, digest_columns, short};
 pub use key::{Change, Input, InputKind, Key, KeyBuilder, Manifest, ParseInputKindError, explain};
+pub use pool::threads;
 pub use store::{Claim, Collected};

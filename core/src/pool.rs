@@ -32,6 +32,11 @@ impl Generation {
     }
 }
 
+/// How many threads work at most.
+pub fn threads() -> usize {
+    install(rayon::current_num_threads)
+}
+
 /// Runs `work` so that rayon's parallel iterators inside it use threads of this process.
 pub(crate) fn install<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     let starting = fork::hold();

@@ -45,7 +45,7 @@ fn used_up() -> PyErr {
 
 #[pymethods]
 impl Blob {
-    /// `array`, `table` or `object`.
+    /// `array`, `npz`, `table` or `object`.
     #[getter]
     fn kind(&self) -> PyResult<&'static str> {
         Ok(self.share()?.kind.as_str())

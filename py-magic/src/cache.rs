@@ -358,6 +358,12 @@ pub fn digest_path(py: Python<'_>, path: PathBuf) -> PyResult<(String, String)> 
     Ok((digest.kind.as_str().to_owned(), digest.digest.to_string()))
 }
 
+/// How many threads digest the files of a directory at most.
+#[pyfunction]
+pub fn digest_threads(py: Python<'_>) -> usize {
+    py.detach(cacheness::threads)
+}
+
 fn filter(
     face: Option<String>,
     scope: Option<String>,

@@ -27,7 +27,7 @@ mod _cacheness {
         encode_object, object_sections,
     };
     #[pymodule_export]
-    use super::cache::{Cache, Claim, Stats, Stored, digest_path};
+    use super::cache::{Cache, Claim, Stats, Stored, digest_path, digest_threads};
     #[pymodule_export]
     use super::entry::{Entry, Miss};
     #[pymodule_export]

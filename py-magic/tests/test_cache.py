@@ -193,7 +193,6 @@ def test_ways_to_open(tmp_path, monkeypatch):
         (lambda: cacheness(cach_dir="b"), TypeError),
         (lambda: cacheness(metadata_backend="json"), CacheConfigError),
         (lambda: cacheness(database_url="x.db"), CacheConfigError),
-        (lambda: cacheness(use_blosc2_arrays=False), CacheConfigError),
     ],
 )
 def test_bad_ways_to_open(make, error, tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from cacheness.config import HandlerConfig
 from cacheness.handlers import Handlers
 
 HANDLERS = Handlers(CacheConfig())
+ARCHIVES = Handlers(CacheConfig(use_blosc2_arrays=False))
 
 
 def there_and_back(value, handlers=HANDLERS):
@@ -43,15 +44,19 @@ ARRAYS = hnp.arrays(
 
 
 @settings(max_examples=300, deadline=None)
-@given(ARRAYS, st.sampled_from(["C", "F", "reversed", "transposed"]))
-def test_arrays(array, order):
+@given(
+    ARRAYS,
+    st.sampled_from(["C", "F", "reversed", "transposed"]),
+    st.sampled_from([HANDLERS, ARCHIVES]),
+)
+def test_arrays(array, order, handlers):
     if order == "F":
         array = np.asfortranarray(array)
     elif order == "reversed" and array.ndim:
         array = array[::-1]
     elif order == "transposed":
         array = array.T
-    assert_same_array(array, there_and_back(array)[1])
+    assert_same_array(array, there_and_back(array, handlers)[1])
 
 
 @pytest.mark.parametrize(

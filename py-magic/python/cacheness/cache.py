@@ -1,14 +1,14 @@
 """The cache as a key-value store: what `cacheness(...)` returns."""
 
 import json
-import logging
 import os
+import time
 import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
 
-from cacheness import durations
+from cacheness import durations, logs
 from cacheness._cacheness import Cache, Entry, Key, Miss
 from cacheness.config import CacheConfig
 from cacheness.durations import UNSET, Unset
@@ -25,8 +25,6 @@ from cacheness.notices import warn
 
 if TYPE_CHECKING:
     from cacheness._cacheness import _PlainInput
-
-logger = logging.getLogger("cacheness")
 
 F = TypeVar("F", bound=Callable[..., Any])
 State = Callable[[str, str, str], str | None]
@@ -79,7 +77,7 @@ class UnifiedCache:
         if config.storage.cleanup_on_init:
             self._core.evict_expired()
         self._tell_warnings()
-        logger.debug("opened the cache in %s", self._core.directory)
+        logs.debug("opened the cache in %s (%s)", self._core.directory, self.actual_backend)
 
     # -- storing and finding ------------------------------------------------------------------
 
@@ -184,11 +182,17 @@ class UnifiedCache:
         """Removes the entry with these parameters; returns how many there were."""
         scope = _scope(key_prefix)
         found = self._find_key(cache_key, scope, key, key_prefix)
-        return 0 if found is None else self._core.remove(found, scope)
+        if found is None:
+            return 0
+        count = self._core.remove(found, scope)
+        logs.removed(f"removed {found.visible}", count)
+        return count
 
     def clear_all(self) -> int:
         """Removes every entry; returns how many there were."""
-        return self._core.clear()
+        count = self._core.clear()
+        logs.removed("cleared the cache", count)
+        return count
 
     # -- looking at it ------------------------------------------------------------------------
 
@@ -265,6 +269,7 @@ class UnifiedCache:
         state: State | None = None,
         *,
         strict: bool = False,
+        log: bool = True,
     ) -> Any:
         """The value of `key`, or `MISSING`. Damage is a miss with one warning, unless `strict`.
 
@@ -274,8 +279,10 @@ class UnifiedCache:
         if isinstance(found, Miss):
             if found.reason == "damaged":
                 self._damaged(found.describe(), strict)
-            logger.debug("miss %s: %s", key.visible, found.describe())
+            if log:
+                logs.miss(key.visible, found)
             return MISSING
+        started = time.perf_counter()
         try:
             value = self._read(found)
         except Exception as error:
@@ -285,12 +292,15 @@ class UnifiedCache:
         if value is MISSING:
             return MISSING
         self._core.touch(found.id)
-        logger.debug("hit %s (%s)", found.cache_key, found.data_type)
+        logs.hit(found, time.perf_counter() - started)
         return value
 
     def store(self, value: object, draft: Draft) -> None:
         """Encodes and commits `value`, replacing the entry of the same key and scope."""
+        started = time.perf_counter()
         encoded = self._handlers.encode(value)
+        seconds = time.perf_counter() - started
+        logs.encoded(value, encoded.handler, len(encoded.blob), seconds)
         meta = {"handler": encoded.handler, **encoded.meta}
         stored = self._core.store(
             draft.key,
@@ -305,9 +315,7 @@ class UnifiedCache:
             meta=json.dumps(meta),
             blobs=[encoded.blob],
         )
-        logger.info(
-            "stored %s as %s (%d bytes)", draft.key.visible, encoded.data_type, stored.size_bytes
-        )
+        logs.stored(draft.key.visible, draft.name, encoded.data_type, stored.size_bytes)
         self._tell_warnings()
         if stored.oversized and not self._oversized_told:
             self._oversized_told = True
@@ -370,8 +378,6 @@ def _refuse_unavailable(config: CacheConfig) -> None:
         raise CacheConfigError("metadata_backend='json' is not available in this version")
     if config.metadata.database_url is not None:
         raise CacheConfigError("database_url is not available in this version")
-    if not config.compression.use_blosc2_arrays:
-        raise CacheConfigError("use_blosc2_arrays=False is not available in this version")
 
 
 def _scope(key_prefix: str | None) -> str:

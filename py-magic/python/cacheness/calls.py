@@ -188,7 +188,11 @@ class CachedFunction:
         """The stored result, or `MISSING`. Never raises: a failure costs a warning."""
         try:
             value = call.cache.fetch(
-                call.key, self.scope, None, lambda kind, name, stored: call.state.get(name)
+                call.key,
+                self.scope,
+                None,
+                lambda kind, name, stored: call.state.get(name),
+                log=count,
             )
             if value is MISSING and count:
                 call.cache.core.record_miss()

@@ -5,14 +5,14 @@ import pathlib
 from collections.abc import Mapping
 from typing import Final
 
-from cacheness import serialization
+from cacheness import logs, serialization
 from cacheness._cacheness import Cache, Key, digest_bytes, make_key
 from cacheness.config import CacheConfig
 from cacheness.errors import CacheKeyError
 
 # A parameter that is stored to be read needs no more than this many characters.
 LONGEST_SHOWN: Final = 1000
-REDACTED: Final = '"[redacted]"'
+REDACTED: Final = "[redacted]"
 
 
 class KeyMaker:
@@ -33,7 +33,7 @@ class KeyMaker:
     def make(self, texts: Mapping[str, str], *, shown: bool) -> Key:
         """The key of parameters that are already texts; their order does not matter. Only a key
         to store under needs to hold what is shown of them."""
-        return make_key(
+        key = make_key(
             "parameters",
             [
                 (
@@ -45,6 +45,11 @@ class KeyMaker:
                 for name, text in sorted(texts.items())
             ],
         )
+        if logs.debugging():
+            logs.key(
+                key.visible, {name: self._readable(name, texts[name]) for name in sorted(texts)}
+            )
+        return key
 
     def of(self, parameters: Mapping[str, object], *, shown: bool) -> Key:
         """The key of parameters."""
@@ -52,6 +57,11 @@ class KeyMaker:
         return self.make(texts, shown=shown)
 
     def _shown(self, name: str, text: str) -> str | None:
+        shown = self._readable(name, text)
+        return None if shown is None else json.dumps(shown)
+
+    def _readable(self, name: str, text: str) -> str | None:
+        """What people may see of a parameter, if anything."""
         if not self._keep:
             return None
         if serialization.is_secret(name):
@@ -59,10 +69,12 @@ class KeyMaker:
         shown = serialization.redacted(text)
         if len(shown) > LONGEST_SHOWN:
             shown = shown[:LONGEST_SHOWN] + "…"
-        return json.dumps(shown.encode("utf-8", "backslashreplace").decode())
+        return shown.encode("utf-8", "backslashreplace").decode()
 
     def _path_by_content(self, path: pathlib.PurePath) -> str:
-        kind, digest = self._core.digest_path(str(path))
+        digest_path = self._core.digest_path
+        told = logs.debugging()
+        kind, digest = logs.directory(path, digest_path) if told else digest_path(str(path))
         return serialization.describe_path(path, kind, digest)
 
 

@@ -1,10 +1,11 @@
-"""NumPy arrays <-> `.b2nd` frames."""
+"""NumPy arrays <-> `.b2nd` frames, or NumPy's own `.npz`."""
 
 import ast
+import io
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from cacheness._cacheness import Blob, array_spec, decode_array, encode_array
+from cacheness._cacheness import Blob, array_spec, blob_of, decode_array, encode_array
 from cacheness.config import CompressionConfig
 from cacheness.errors import CacheIntegrityError, CacheValueError
 from cacheness.handlers.base import Encoded, threads
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 # What the frame format counts in its header.
 MOST_DIMENSIONS: Final = 8
+# The one array of an archive.
+_MEMBER: Final = "a"
 _PLAIN_KINDS: Final = frozenset("biufcmMSUV")
 
 
@@ -28,32 +31,23 @@ class ArrayHandler:
         if numpy is None or type(value) is not numpy.ndarray:
             return None
         array: np.ndarray[Any, Any] = value  # type: ignore[assignment]
-        if array.ndim > MOST_DIMENSIONS:
-            return None
         dtype = _description(array.dtype)
         if dtype is None:
             return None
-        order = "C"
-        if array.flags.f_contiguous and not array.flags.c_contiguous:
-            array, order = array.T, "F"
-        raw: Any = numpy.ascontiguousarray(array).reshape(-1).view(numpy.uint8)
-        try:
-            blob = encode_array(
-                raw,
-                dtype=dtype,
-                shape=array.shape or (1,),
-                itemsize=array.dtype.itemsize,
-                codec=compression.blosc2_array_codec,
-                level=compression.blosc2_array_level,
-                threads=threads(compression, raw.nbytes),
-            )
-        except CacheValueError:  # more than the format holds; pickle holds it
-            return None
-        return Encoded(self.name, "array", {"order": order, "ndim": array.ndim}, blob)
+        blob: Blob | None = None
+        meta: dict[str, Any] = {}
+        if compression.use_blosc2_arrays and array.ndim <= MOST_DIMENSIONS:
+            blob, meta = _to_frame(numpy, array, dtype, compression)
+        if blob is None:
+            blob = _to_npz(numpy, array, compression)
+        return Encoded(self.name, "array", meta, blob)
 
     def decode(self, meta: dict[str, Any], blob: Blob) -> Any:
         import numpy as np
 
+        if blob.kind == "npz":
+            with np.load(io.BytesIO(bytes(blob)), allow_pickle=False) as archive:
+                return archive[_MEMBER]
         text, shape, itemsize = array_spec(blob)
         dtype = np.dtype(ast.literal_eval(text) if text.startswith("[") else text)
         if dtype.itemsize != itemsize or dtype.hasobject:
@@ -62,6 +56,36 @@ class ArrayHandler:
         out: Any = array.reshape(-1).view(np.uint8)
         decode_array(blob, out)
         return array.T if meta.get("order") == "F" else array
+
+
+def _to_frame(
+    numpy: Any, array: "np.ndarray[Any, Any]", dtype: str, compression: CompressionConfig
+) -> tuple[Blob | None, dict[str, Any]]:
+    """No blob: more than the frame format holds."""
+    order = "C"
+    if array.flags.f_contiguous and not array.flags.c_contiguous:
+        array, order = array.T, "F"
+    raw: Any = numpy.ascontiguousarray(array).reshape(-1).view(numpy.uint8)
+    try:
+        blob = encode_array(
+            raw,
+            dtype=dtype,
+            shape=array.shape or (1,),
+            itemsize=array.dtype.itemsize,
+            codec=compression.blosc2_array_codec,
+            level=compression.blosc2_array_level,
+            threads=threads(compression, raw.nbytes),
+        )
+    except CacheValueError:
+        return None, {}
+    return blob, {"order": order, "ndim": array.ndim}
+
+
+def _to_npz(numpy: Any, array: "np.ndarray[Any, Any]", compression: CompressionConfig) -> Blob:
+    archive = io.BytesIO()
+    save = numpy.savez_compressed if compression.npz_compression else numpy.savez
+    save(archive, **{_MEMBER: array})
+    return blob_of("npz", archive.getbuffer())
 
 
 def _description(dtype: "np.dtype[Any]") -> str | None:
