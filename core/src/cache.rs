@@ -2,7 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::clock::duration;
-use crate::config::CacheOptions;
+use crate::config::{Backend, CacheOptions};
 use crate::error::Result;
 use crate::key::Key;
 use crate::store::{Claim, Collected, Found, Payload, Store};
@@ -71,13 +71,28 @@ impl Cache {
     /// `Storage` when it cannot be used, `Version` when a later version wrote it. A corrupt index
     /// is no error: it is set aside, [`Cache::warnings`] tells.
     pub fn open(options: CacheOptions) -> Result<Self> {
-        let store = Store::open(&options.dir, options.durability)?;
+        if let (Backend::Json, Some(database)) = (options.backend, &options.database) {
+            return Err(crate::Error::Config(format!(
+                "the JSON index has no database, so {} cannot be one",
+                database.display()
+            )));
+        }
+        let store = Store::open(
+            &options.dir,
+            options.database.as_deref(),
+            (options.backend, options.durability),
+        )?;
         Ok(Self { options, store })
     }
 
     /// The directory, as an absolute path.
     pub fn dir(&self) -> &Path {
         self.store.root()
+    }
+
+    /// What its index is, whatever was asked for.
+    pub fn backend(&self) -> Backend {
+        self.store.backend()
     }
 
     /// How it was opened.
@@ -220,6 +235,11 @@ impl Cache {
             Ok(key) if hexadecimal => self.whole(self.store.by_key(key)?),
             _ => Ok(Vec::new()),
         }
+    }
+
+    /// Which of these entries are there and not past the lifetime they were stored with.
+    pub fn alive(&self, ids: &[i64]) -> Result<Vec<i64>> {
+        self.store.alive(ids, self.options.clock.now())
     }
 
     /// The newest entry of this lineage, expired or not, to explain a miss by.

@@ -2,6 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use chrono::{DateTime, SecondsFormat};
+
 /// Where the cache takes the time from: the system, or a hand that a test moves.
 ///
 /// Times are nanoseconds since the Unix epoch in an `i64`, arithmetic on them saturates.
@@ -60,6 +62,51 @@ pub(crate) fn duration(nanoseconds: i64) -> Duration {
     Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
 }
 
+/// A moment for people: ISO 8601, UTC, exact.
+pub(crate) fn moment(nanoseconds: i64) -> String {
+    DateTime::from_timestamp_nanos(nanoseconds).to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// The moment of such a text; `None` where it is none, or out of reach.
+pub(crate) fn parse_moment(text: &str) -> Option<i64> {
+    DateTime::parse_from_rfc3339(text)
+        .ok()?
+        .timestamp_nanos_opt()
+}
+
+/// A duration for people: seconds, exact, as in "2.5s".
+pub(crate) fn span(nanoseconds: i64) -> String {
+    let (whole, part) = (nanoseconds / SECOND, (nanoseconds % SECOND).unsigned_abs());
+    let sign = if nanoseconds < 0 && whole == 0 {
+        "-"
+    } else {
+        ""
+    };
+    let fraction = format!(".{part:09}");
+    format!(
+        "{sign}{whole}{}s",
+        fraction.trim_end_matches('0').trim_end_matches('.')
+    )
+}
+
+/// The nanoseconds of such a text.
+pub(crate) fn parse_span(text: &str) -> Option<i64> {
+    let number = text.strip_suffix('s')?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if fraction.len() > 9 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let part: i64 = format!("{fraction:0<9}").parse().ok()?;
+    let part = if number.starts_with('-') { -part } else { part };
+    whole
+        .parse::<i64>()
+        .ok()?
+        .checked_mul(SECOND)?
+        .checked_add(part)
+}
+
+const SECOND: i64 = 1_000_000_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +121,22 @@ mod tests {
         assert_eq!(clock.now(), i64::MAX);
         clock.set(-3);
         assert_eq!(clone.now(), -3);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn times_for_people_are_exact(number: i64) {
+            assert_eq!(parse_moment(&moment(number)), Some(number));
+            assert_eq!(parse_span(&span(number)), Some(number));
+        }
+    }
+
+    #[test]
+    fn times_read_well() {
+        assert_eq!(moment(1_800_000_000_000_000_000), "2027-01-15T08:00:00Z");
+        assert_eq!(span(2_500_000_000), "2.5s");
+        assert_eq!([span(-1), span(0)], ["-0.000000001s", "0s"]);
+        assert_eq!(parse_span("1.0000000000s"), None);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub use cache::{
     digest_environment, digest_path,
 };
 pub use clock::Clock;
-pub use config::{CacheOptions, Durability, INLINE_LIMIT, MaxAge};
+pub use config::{Backend, CacheOptions, Durability, INLINE_LIMIT, MaxAge};
 pub use error::{Error, Result};
 pub use format::{
     ArrayReader, ArraySpec, Codec, Compression, ObjectReader, Section, TableCodec, TableOptions,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use cacheness::{CacheOptions, Digest, Draft, Input, ListFilter, Lookup, MaxAge};
+use cacheness::{Backend, CacheOptions, Digest, Draft, Input, ListFilter, Lookup, MaxAge};
 use pyo3::prelude::*;
 
 use crate::blob::Blob;
@@ -43,14 +43,26 @@ impl Cache {
 impl Cache {
     /// Opens `directory`, making it if it is missing.
     #[new]
-    #[pyo3(signature = (directory, *, max_bytes = None, inline_limit = None))]
+    #[pyo3(signature = (directory, *, backend = "auto", database = None, max_bytes = None, inline_limit = None))]
     fn new(
         py: Python<'_>,
         directory: PathBuf,
+        backend: &str,
+        database: Option<PathBuf>,
         max_bytes: Option<u64>,
         inline_limit: Option<usize>,
     ) -> PyResult<Self> {
         let mut options = CacheOptions::new(&directory);
+        options.backend = match backend {
+            "auto" => Backend::Auto,
+            "sqlite" => Backend::Sqlite,
+            "json" => Backend::Json,
+            other => {
+                let message = format!("{other:?} is not \"auto\", \"sqlite\" or \"json\"");
+                return Err(raised("CacheConfigError", &message));
+            }
+        };
+        options.database = database;
         options.max_bytes = max_bytes;
         if let Some(limit) = inline_limit {
             options.inline_limit = limit;
@@ -65,6 +77,12 @@ impl Cache {
     /// What went wrong without making a call fail, since this was last asked.
     fn warnings(&self) -> PyResult<Vec<String>> {
         Ok(self.core()?.warnings())
+    }
+
+    /// What its index is: `sqlite` or `json`.
+    #[getter]
+    fn backend(&self) -> PyResult<String> {
+        Ok(self.core()?.backend().to_string())
     }
 
     #[getter]
@@ -247,6 +265,11 @@ impl Cache {
     fn find(&self, py: Python<'_>, visible: &str) -> PyResult<Vec<Entry>> {
         let entries = self.call(py, |core| core.find(visible))?;
         Ok(entries.into_iter().map(Box::new).map(Entry).collect())
+    }
+
+    /// Which of these entries, by their ids, are there and within their own lifetime.
+    fn alive(&self, py: Python<'_>, ids: Vec<i64>) -> PyResult<Vec<i64>> {
+        self.call(py, |core| core.alive(&ids))
     }
 
     /// The newest entry of this lineage, expired or not: what to compare with to explain a miss.

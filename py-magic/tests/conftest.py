@@ -8,6 +8,18 @@ from pathlib import Path
 import pytest
 
 from cacheness import UnifiedCache, cacheness
+from cacheness._cacheness import Cache
+
+
+@pytest.fixture(params=["sqlite", "json"])
+def backend(request, monkeypatch) -> str:
+    """Runs a test once for each metadata backend: it is what "auto" makes in a new directory."""
+
+    def opened(directory, *, backend="auto", **options):
+        return Cache(directory, backend=request.param if backend == "auto" else backend, **options)
+
+    monkeypatch.setattr("cacheness.cache.Cache", opened)
+    return request.param
 
 
 @pytest.fixture

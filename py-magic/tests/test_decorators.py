@@ -18,6 +18,8 @@ from cacheness import (
     get_cache,
 )
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 
 def test_plain(cache):
     calls = []

@@ -53,9 +53,9 @@ def test_numpy_alone_is_enough(in_process):
 
 
 KILLED = """
-import numpy as np, itertools
+import numpy as np, itertools, sys
 from cacheness import cacheness
-cache = cacheness("cache", max_cache_size_mb=50)
+cache = cacheness("cache", max_cache_size_mb=50, metadata_backend=sys.argv[1])
 random = np.random.default_rng(0)
 print("ready", flush=True)
 for n in itertools.count():
@@ -64,9 +64,11 @@ for n in itertools.count():
 """
 
 
+@pytest.mark.parametrize("backend", ["sqlite", "json"])
 @pytest.mark.parametrize("delay", [0.02, 0.1, 0.3])
-def test_a_kill_during_put(tmp_path, delay):
-    process = subprocess.Popen([sys.executable, "-c", KILLED], cwd=tmp_path, stdout=subprocess.PIPE)
+def test_a_kill_during_put(tmp_path, delay, backend):
+    command = [sys.executable, "-c", KILLED, backend]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"ready\n"
     time.sleep(delay)
     process.send_signal(signal.SIGKILL)

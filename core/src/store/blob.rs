@@ -101,7 +101,7 @@ impl Drop for DraftFile<'_> {
 }
 
 /// 32 bits that differ between threads and processes, also after a fork.
-fn random_tag() -> u32 {
+pub fn random_tag() -> u32 {
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u32(process::id());
     (hasher.finish() >> 32) as u32
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn a_draft_leaves_nothing_unless_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::prepare(&folder.path().join("c")).unwrap();
+        let directory = Directory::prepare(&folder.path().join("c"), None).unwrap();
         let write = || DraftFile::write(&directory, (1, "array", "b2nd"), b"abc", false).unwrap();
         let name = write().name().to_owned();
         assert!(!directory.blob(&name).exists());
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn the_draft_of_a_dead_writer_is_removed_unless_a_row_names_it() {
         let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::prepare(&folder.path().join("c")).unwrap();
+        let directory = Directory::prepare(&folder.path().join("c"), None).unwrap();
         let [lost, kept] = [1, 2].map(|tag| format!("0123456789abcdef_array_{tag:08x}.b2nd"));
         for name in [&lost, &kept] {
             fs::write(directory.blob(name), b"x").unwrap();

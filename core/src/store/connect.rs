@@ -7,9 +7,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::index::{index_error, is_corrupt};
-use super::layout::{Directory, INDEX, is_ours, open_or_create};
+use super::layout::{Directory, beside, is_ours, open_or_create};
 use super::sql;
-use crate::config::Durability;
+use crate::config::{Backend, Durability};
 use crate::error::{Error, Result};
 
 /// How long to wait for another process that writes.
@@ -18,12 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Prepared statements kept per connection: all that there are.
 const STATEMENTS: usize = 64;
 
-/// Why a database was not opened.
+/// Why an index was not opened.
 pub enum Refusal {
     /// It is no index of ours, or no longer one: it can be set aside.
     Foreign(String),
     /// A later version wrote it: it must not be touched.
     Newer(i64),
+    Sql(rusqlite::Error),
     Other(Error),
 }
 
@@ -31,6 +32,7 @@ impl Refusal {
     pub fn into_error(self, path: &Path) -> Error {
         match self {
             Self::Other(error) => error,
+            Self::Sql(error) => index_error(path, &error),
             Self::Foreign(message) => Error::Index {
                 path: path.to_owned(),
                 message,
@@ -43,23 +45,21 @@ impl Refusal {
         }
     }
 
-    fn of(path: &Path, error: rusqlite::Error) -> Self {
+    fn of(error: rusqlite::Error) -> Self {
         if is_corrupt(&error) || is_foreign(&error) {
             Self::Foreign(error.to_string())
         } else {
-            Self::Other(index_error(path, &error))
+            Self::Sql(error)
         }
     }
 }
 
-/// Moves the database out of use, and tells where to.
-pub fn quarantine(directory: &Directory, why: &str) -> Result<String> {
-    let path = directory.index();
+/// Moves the index at `path` out of use, and tells where to.
+pub fn quarantine(directory: &Directory, path: &Path, why: &str) -> Result<String> {
     let aside = directory
-        .set_aside(&path)
-        .map_err(Error::storage("cannot quarantine", &path))?;
-    for name in &INDEX[1..] {
-        let path = directory.root().join(name);
+        .set_aside(path)
+        .map_err(Error::storage("cannot quarantine", path))?;
+    for path in beside(path) {
         match directory.set_aside(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(Error::storage("cannot quarantine", &path)(error));
@@ -80,15 +80,14 @@ pub fn connect(
     durability: Durability,
     warnings: &mut Vec<String>,
 ) -> std::result::Result<Connection, Refusal> {
-    let path = directory.index();
+    let path = directory.index(Backend::Sqlite);
     check_header(&path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
-        Connection::open_with_flags(&path, flags).map_err(|error| Refusal::of(&path, error))?;
+    let connection = Connection::open_with_flags(&path, flags).map_err(Refusal::of)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    let sqlite = |error| Refusal::of(&path, error);
+    let sqlite = Refusal::of;
     connection.busy_timeout(PATIENCE).map_err(sqlite)?;
-    check_version(&connection, &path)?;
+    check_version(&connection)?;
     make_tables(&connection).map_err(sqlite)?;
     let wal = set_journal(&connection).map_err(sqlite)?;
     if !wal {
@@ -98,13 +97,22 @@ pub fn connect(
         ));
     }
     settle(&connection, durability).map_err(sqlite)?;
-    check_tables(&connection, &path)?;
+    check_tables(&connection)?;
+    Ok(connection)
+}
+
+/// A database in memory, with the tables of an index.
+pub fn connect_memory() -> rusqlite::Result<Connection> {
+    let connection = Connection::open_in_memory()?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    make_tables(&connection)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 
 /// Whether the tables, indices and triggers are those that we make, to the letter: a flipped bit
 /// there would make of every statement an error, or something else.
-fn check_tables(connection: &Connection, path: &Path) -> std::result::Result<(), Refusal> {
+fn check_tables(connection: &Connection) -> std::result::Result<(), Refusal> {
     let remembered = || -> rusqlite::Result<Vec<String>> {
         connection.query_row(sql::PROBE, [], |_| Ok(()))?;
         connection
@@ -120,7 +128,7 @@ fn check_tables(connection: &Connection, path: &Path) -> std::result::Result<(),
         Ok(_) => Err(Refusal::Foreign(
             "its tables are not those of a cache index".to_owned(),
         )),
-        Err(error) if error.sqlite_error_code().is_some() => Err(Refusal::of(path, error)),
+        Err(error) if error.sqlite_error_code().is_some() => Err(Refusal::of(error)),
         Err(error) => Err(Refusal::Foreign(error.to_string())),
     }
 }
@@ -141,22 +149,25 @@ fn is_foreign(error: &rusqlite::Error) -> bool {
     )
 }
 
+/// Refuses what is no file, or another user's. What is missing is well.
+pub fn check_file(path: &Path) -> std::result::Result<(), Refusal> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => {
+            Err(Refusal::Foreign("it is not a regular file".to_owned()))
+        }
+        Ok(found) if !is_ours(std::os::unix::fs::MetadataExt::uid(&found)) => {
+            let theirs = "it belongs to another user".to_owned();
+            let error = std::io::Error::new(ErrorKind::PermissionDenied, theirs);
+            Err(Refusal::Other(Error::storage("cannot open", path)(error)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads the header as plain bytes: what is not ours, or too new, is not opened at all.
 fn check_header(path: &Path) -> std::result::Result<(), Refusal> {
     let storage = |error| Refusal::Other(Error::storage("cannot open", path)(error));
-    match fs::symlink_metadata(path) {
-        Ok(found) if !found.is_file() => {
-            return Err(Refusal::Foreign("it is not a regular file".to_owned()));
-        }
-        Ok(found) if !is_ours(std::os::unix::fs::MetadataExt::uid(&found)) => {
-            let error = std::io::Error::new(
-                ErrorKind::PermissionDenied,
-                "it belongs to another user".to_owned(),
-            );
-            return Err(storage(error));
-        }
-        _ => {}
-    }
+    check_file(path)?;
     let mut header = Vec::with_capacity(100);
     open_or_create(path)
         .map_err(storage)?
@@ -193,8 +204,8 @@ fn judge(version: i64, application: i64) -> std::result::Result<(), Refusal> {
 }
 
 /// As the header, with the write-ahead log; refused, the log is not written back on closing.
-fn check_version(connection: &Connection, path: &Path) -> std::result::Result<(), Refusal> {
-    let sqlite = |error| Refusal::of(path, error);
+fn check_version(connection: &Connection) -> std::result::Result<(), Refusal> {
+    let sqlite = Refusal::of;
     let keep_log = |on| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, on);
     keep_log(true).map_err(sqlite)?;
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));

@@ -2,7 +2,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::blob::DraftFile;
 use super::{Store, sql};
-use crate::config::Durability;
+use crate::config::{Backend, Durability};
 use crate::error::Result;
 use crate::hash::{Digest, StableHasher};
 
@@ -40,6 +40,15 @@ pub struct Stored {
     pub hits: u64,
     pub record: Record,
     pub blobs: Vec<BlobRecord>,
+    /// As it was stored: over everything here that never changes.
+    pub seal: Digest,
+}
+
+impl Stored {
+    /// Whether it is what was stored.
+    pub fn is_sound(&self) -> bool {
+        self.seal == seal(&self.record, &self.blobs)
+    }
 }
 
 /// A blob as its row tells it.
@@ -80,7 +89,7 @@ impl Store {
         let mut blobs = Vec::with_capacity(payloads.len());
         for payload in payloads {
             let mut file = None;
-            if payload.bytes.len() > inline_limit {
+            if payload.bytes.len() > inline_limit || self.backend() == Backend::Json {
                 let name = (record.key, payload.kind, payload.extension);
                 let directory = self.index().directory();
                 let draft = DraftFile::write(directory, name, payload.bytes, flush)?;
@@ -96,9 +105,10 @@ impl Store {
         }
         let id = self.index().write(|transaction| {
             replace(transaction, record)?;
-            let id = insert_row(transaction, record, &blobs)?;
+            let seal = seal(record, &blobs);
+            let id = insert_row(transaction, None, record, &seal, (record.created, 0))?;
             for (ordinal, (blob, payload)) in blobs.iter().zip(payloads).enumerate() {
-                insert_blob(transaction, (id, ordinal), blob, payload.bytes)?;
+                insert_blob(transaction, (id, ordinal), blob, Some(payload.bytes))?;
             }
             Ok(id)
         })?;
@@ -144,8 +154,8 @@ impl Store {
             while let Some(row) = rows.next()? {
                 let id = row.get(0)?;
                 found.push(match whole(connection, row) {
-                    Ok((stored, true)) => Found::Whole(Box::new(stored)),
-                    Ok((_, false)) => Found::Damaged {
+                    Ok(stored) if stored.is_sound() => Found::Whole(Box::new(stored)),
+                    Ok(_) => Found::Damaged {
                         id,
                         reason: "its row is not what was stored".to_owned(),
                     },
@@ -157,6 +167,20 @@ impl Store {
                 });
             }
             Ok(found)
+        })
+    }
+
+    /// Which of these entries are there and have not expired.
+    pub fn alive(&self, ids: &[i64], now: i64) -> Result<Vec<i64>> {
+        self.index().with(|connection| {
+            let mut statement = connection.prepare_cached(sql::ALIVE)?;
+            let mut alive = Vec::with_capacity(ids.len());
+            for id in ids {
+                if statement.exists(params![id, now])? {
+                    alive.push(*id);
+                }
+            }
+            Ok(alive)
         })
     }
 
@@ -192,14 +216,42 @@ fn replace(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// All rows, oldest first, sound or not.
+pub fn all(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
+    connection
+        .prepare_cached(sql::ALL)?
+        .query_map([], |row| whole(connection, row))?
+        .collect()
+}
+
+/// A row that another index held, as it was there.
+pub fn insert_stored(connection: &Connection, stored: &Stored) -> rusqlite::Result<()> {
+    let hits = i64::try_from(stored.hits).unwrap_or(i64::MAX);
+    let used = (stored.accessed, hits);
+    insert_row(
+        connection,
+        Some(stored.id),
+        &stored.record,
+        &stored.seal,
+        used,
+    )?;
+    for (ordinal, blob) in stored.blobs.iter().enumerate() {
+        insert_blob(connection, (stored.id, ordinal), blob, None)?;
+    }
+    Ok(())
+}
+
 fn insert_row(
     connection: &Connection,
+    id: Option<i64>,
     record: &Record,
-    blobs: &[BlobRecord],
+    seal: &Digest,
+    (accessed, hits): (i64, i64),
 ) -> rusqlite::Result<i64> {
     connection
         .prepare_cached(sql::INSERT_ENTRY)?
         .execute(params![
+            id,
             record.key as i64,
             record.digest.as_bytes(),
             record.observed_digest.as_bytes(),
@@ -213,7 +265,9 @@ fn insert_row(
             record.expires,
             record.elapsed,
             i64::try_from(record.size).unwrap_or(i64::MAX),
-            seal(record, blobs).as_bytes(),
+            seal.as_bytes(),
+            accessed,
+            hits,
         ])?;
     let id = connection.last_insert_rowid();
     connection
@@ -226,9 +280,9 @@ fn insert_blob(
     connection: &Connection,
     (entry, ordinal): (i64, usize),
     blob: &BlobRecord,
-    bytes: &[u8],
+    bytes: Option<&[u8]>,
 ) -> rusqlite::Result<()> {
-    let data = blob.file.is_none().then_some(bytes);
+    let data = bytes.filter(|_| blob.file.is_none());
     connection
         .prepare_cached(sql::INSERT_BLOB)?
         .execute(params![
@@ -243,8 +297,8 @@ fn insert_blob(
     Ok(())
 }
 
-/// The row with its blobs, and whether its seal fits.
-fn whole(connection: &Connection, row: &Row) -> rusqlite::Result<(Stored, bool)> {
+/// The row with its blobs.
+fn whole(connection: &Connection, row: &Row) -> rusqlite::Result<Stored> {
     let id = row.get(0)?;
     let record = Record {
         key: row.get::<_, i64>(1)? as u64,
@@ -275,15 +329,14 @@ fn whole(connection: &Connection, row: &Row) -> rusqlite::Result<(Stored, bool)>
             })
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    let fits = digest(row, 14)? == seal(&record, &blobs);
-    let stored = Stored {
+    Ok(Stored {
         id,
         accessed: row.get(15)?,
         hits: row.get::<_, i64>(16)?.max(0) as u64,
         record,
         blobs,
-    };
-    Ok((stored, fits))
+        seal: digest(row, 14)?,
+    })
 }
 
 fn digest(row: &Row, column: usize) -> rusqlite::Result<Digest> {

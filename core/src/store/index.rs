@@ -1,56 +1,37 @@
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Mutex;
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
-use super::connect::{Refusal, connect, quarantine};
+use super::connect::Refusal;
 use super::layout::Directory;
 use super::lock::Claim;
 use super::pending::Pending;
-use crate::config::Durability;
+use super::session::{Database, Session, lock};
+use crate::config::{Backend, Durability};
 use crate::error::{Error, Result};
 use crate::fork;
 
-/// The SQLite database beside the blobs, with its connection kept open.
-///
-/// A connection is good for one process and one file. After a fork, and after the file was removed
-/// or replaced, the next use opens another; sessions form a chain because the end of a chain can be
-/// found without a lock that a fork might have caught locked.
+/// The index over the blobs: a SQLite database kept open, or one in memory that is a copy of a JSON
+/// document.
 pub struct Index {
     directory: Directory,
-    durability: Durability,
+    options: (Backend, Durability),
     first: Session,
     warnings: Mutex<Vec<String>>,
-}
-
-struct Session {
-    process: u32,
-    identity: Identity,
-    connection: Mutex<Option<Connection>>,
-    pending: Mutex<Pending>,
-    corrupt: AtomicBool,
-    next: OnceLock<Box<Session>>,
 }
 
 /// How often a replaced database is opened again within one call.
 const RETRIES: u32 = 8;
 
-/// Device and inode of the database file.
-type Identity = (u64, u64);
-
 impl Index {
-    pub fn open(directory: Directory, durability: Durability) -> Result<Self> {
+    pub fn open(directory: Directory, options: (Backend, Durability)) -> Result<Self> {
         let _hold = fork::hold();
         let mut warnings = Vec::new();
-        let first = Session::open(&directory, durability, None, &mut warnings)?;
+        let first = Session::open(&directory, options, None, &mut warnings)?;
         Ok(Self {
             directory,
-            durability,
+            options,
             first,
             warnings: Mutex::new(warnings),
         })
@@ -61,7 +42,12 @@ impl Index {
     }
 
     pub fn durability(&self) -> Durability {
-        self.durability
+        self.options.1
+    }
+
+    /// What the index is, whatever was asked for.
+    pub fn backend(&self) -> Backend {
+        self.last().backend
     }
 
     /// What went wrong without failing, since it was last asked.
@@ -84,32 +70,45 @@ impl Index {
     /// Runs statements that only read, or that need no transaction.
     pub fn with<T>(&self, run: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let _hold = fork::hold();
-        let mut session = self.session()?;
-        let mut guard = lock(&session.connection);
-        // Another thread may have retired the session since; the one after it is ready.
-        for _ in 0..RETRIES {
-            if guard.is_some() {
-                break;
-            }
-            session = self.session()?;
-            guard = lock(&session.connection);
-        }
-        let Some(connection) = guard.as_ref() else {
-            return Err(self.failure("it is replaced again and again".to_owned()));
+        self.on(|session, database| self.told(session.checked(run(&database.connection))))
+    }
+
+    /// Runs statements as one transaction: all of them happen, or none. A document is replaced before
+    /// the transaction counts as committed.
+    pub fn write<T>(&self, run: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T> {
+        let _hold = fork::hold();
+        let _claim = match self.session()?.backend {
+            Backend::Json => Some(Claim::take(&self.directory.lock("document"))?),
+            _ => None,
         };
-        run(connection).map_err(|error| {
-            if is_corrupt(&error) {
-                session.corrupt.store(true, Ordering::Relaxed);
+        self.on(|session, database| {
+            let checked = |error| self.told::<T>(session.checked(Err(error)));
+            let Database {
+                connection,
+                document,
+            } = database;
+            let before = connection.total_changes();
+            let done = immediate(connection).and_then(|transaction| {
+                let result = run(&transaction)?;
+                Ok((transaction, result))
+            });
+            let (transaction, result) = match done {
+                Ok(done) => done,
+                Err(error) => return checked(error),
+            };
+            if let Some(document) = document
+                && transaction.total_changes() != before
+            {
+                document.publish(&transaction)?;
             }
-            self.error(error)
+            transaction.commit().map(|()| result).or_else(checked)
         })
     }
 
-    /// Runs statements as one transaction: all of them happen, or none.
-    pub fn write<T>(&self, run: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T> {
+    /// As [`Index::write`], for what a document does not hold: it is remembered by this process alone.
+    pub fn remember<T>(&self, run: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T> {
         self.with(|connection| {
-            let transaction =
-                Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+            let transaction = immediate(connection)?;
             let result = run(&transaction)?;
             transaction.commit()?;
             Ok(result)
@@ -127,6 +126,28 @@ impl Index {
         self.last().is_valid(&self.directory)
     }
 
+    /// Runs on the database as it now is.
+    fn on<T>(&self, run: impl FnOnce(&Session, &mut Database) -> Result<T>) -> Result<T> {
+        for _ in 0..RETRIES {
+            let session = self.session()?;
+            let mut guard = lock(&session.database);
+            // Another thread may have retired the session since; the one after it is ready.
+            let Some(database) = guard.as_mut() else {
+                continue;
+            };
+            match database.refresh() {
+                Ok(()) => return run(session, database),
+                // Opening it anew sets the document aside.
+                Err(Refusal::Foreign(_)) => session.condemn(),
+                Err(refusal) => return Err(refusal.into_error(&self.path())),
+            }
+        }
+        Err(Error::Index {
+            path: self.path(),
+            message: "it is replaced again and again".to_owned(),
+        })
+    }
+
     fn last(&self) -> &Session {
         let mut session = &self.first;
         while let Some(next) = session.next.get() {
@@ -142,120 +163,26 @@ impl Index {
         }
         last.retire();
         // The directory may be gone with the database.
-        let directory = Directory::prepare(self.directory.root())?;
-        let corrupt = last
-            .corrupt
-            .load(Ordering::Relaxed)
-            .then_some(last.identity);
+        self.directory.restore()?;
         let mut warnings = Vec::new();
-        let opened = Session::open(&directory, self.durability, corrupt, &mut warnings)?;
+        let opened = Session::open(&self.directory, self.options, Some(last), &mut warnings)?;
         warnings.into_iter().for_each(|warning| self.warn(warning));
         // Where another thread was faster, its session is as good.
         let _ = last.next.set(Box::new(opened));
         Ok(self.last())
     }
 
-    fn failure(&self, message: String) -> Error {
-        Error::Index {
-            path: self.directory.index(),
-            message,
-        }
+    fn path(&self) -> std::path::PathBuf {
+        self.directory.index(self.backend())
     }
 
-    fn error(&self, error: rusqlite::Error) -> Error {
-        index_error(&self.directory.index(), &error)
+    fn told<T>(&self, result: rusqlite::Result<T>) -> Result<T> {
+        result.map_err(|error| index_error(&self.path(), &error))
     }
 }
 
-impl Session {
-    /// Opens the database, under a lock so that one process at a time makes or replaces it.
-    fn open(
-        directory: &Directory,
-        durability: Durability,
-        corrupt: Option<Identity>,
-        warnings: &mut Vec<String>,
-    ) -> Result<Self> {
-        let _claim = Claim::take(&directory.lock("index"))?;
-        let path = directory.index();
-        if corrupt.is_some() && corrupt == identity(&path) {
-            warnings.push(quarantine(directory, "it is corrupt")?);
-        }
-        let connection = match connect(directory, durability, warnings) {
-            Err(Refusal::Foreign(why)) => {
-                warnings.push(quarantine(directory, &why)?);
-                connect(directory, durability, warnings)
-            }
-            other => other,
-        };
-        let connection = connection.map_err(|refusal| refusal.into_error(&path))?;
-        Ok(Self {
-            process: process::id(),
-            identity: identity(&path).unwrap_or_default(),
-            connection: Mutex::new(Some(connection)),
-            pending: Mutex::default(),
-            corrupt: AtomicBool::new(false),
-            next: OnceLock::new(),
-        })
-    }
-
-    fn is_valid(&self, directory: &Directory) -> bool {
-        self.process == process::id()
-            && !self.corrupt.load(Ordering::Relaxed)
-            && identity(&directory.index()) == Some(self.identity)
-    }
-
-    /// Closes a connection that is of no more use, without touching the database.
-    ///
-    /// In a forked child this clears SQLite's own books, which still say that this process holds the
-    /// parent's locks; the kernel's locks are the parent's and stay. No connection was at work when the
-    /// process forked (see `fork`); one that another thread still uses is left alone.
-    fn retire(&self) {
-        let guard = match self.connection.try_lock() {
-            Ok(guard) => Some(guard),
-            Err(std::sync::TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
-            Err(std::sync::TryLockError::WouldBlock) => None,
-        };
-        if let Some(connection) = guard.and_then(|mut guard| guard.take()) {
-            close_quietly(connection);
-        }
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let _hold = fork::hold();
-        let connection = match self.connection.get_mut() {
-            Ok(connection) => connection.take(),
-            Err(poisoned) => poisoned.into_inner().take(),
-        };
-        match connection {
-            Some(connection) if self.process != process::id() => close_quietly(connection),
-            other => drop(other),
-        }
-    }
-}
-
-/// Closes without a checkpoint, which would write to a file whose locks are not ours.
-fn close_quietly(connection: Connection) {
-    if !connection.is_autocommit()
-        || connection
-            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-            .is_err()
-    {
-        // In the middle of a transaction: rolling it back could write.
-        std::mem::forget(connection);
-    }
-}
-
-fn identity(path: &Path) -> Option<Identity> {
-    fs::symlink_metadata(path)
-        .ok()
-        .map(|found| (found.dev(), found.ino()))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere leaves nothing half done that SQLite or a counter could not bear.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn immediate(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
+    Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
 }
 
 pub fn is_corrupt(error: &rusqlite::Error) -> bool {
@@ -264,7 +191,6 @@ pub fn is_corrupt(error: &rusqlite::Error) -> bool {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
     )
 }
-
 /// The typed error for one of SQLite's: what the operating system refused is `Storage`.
 pub fn index_error(path: &Path, error: &rusqlite::Error) -> Error {
     use std::io::ErrorKind;

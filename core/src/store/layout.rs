@@ -3,14 +3,22 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::place::locate;
+use crate::config::Backend;
 use crate::error::{Error, Result};
 
-/// The file of the index, its write-ahead log and the log's index.
-pub const INDEX: [&str; 3] = [
-    "cache_metadata.db",
-    "cache_metadata.db-wal",
-    "cache_metadata.db-shm",
-];
+/// The index: a database or a document.
+pub const DATABASE: &str = "cache_metadata.db";
+pub const DOCUMENT: &str = "cache_metadata.json";
+
+/// What SQLite keeps beside a database: its write-ahead log and the log's index.
+pub fn beside(database: &Path) -> [PathBuf; 2] {
+    ["-wal", "-shm"].map(|end| {
+        let mut path = database.as_os_str().to_owned();
+        path.push(end);
+        path.into()
+    })
+}
 
 const SUBDIRECTORIES: [&str; 3] = ["drafts", "locks", "quarantine"];
 
@@ -22,34 +30,52 @@ const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
 #[derive(Clone, Debug)]
 pub struct Directory {
     root: PathBuf,
+    database: PathBuf,
 }
 
 impl Directory {
     /// Makes what is missing. A directory of another user, or anything that is no directory, is
     /// refused; a directory with other things in it is used, but not marked as a cache.
-    pub fn prepare(root: &Path) -> Result<Self> {
-        let root = std::path::absolute(root).map_err(Error::storage(USE, root))?;
-        if create_root(&root)? {
-            set_mode(&root, 0o700).map_err(Error::storage(USE, &root))?;
+    ///
+    /// `database` is where the database lies, if elsewhere.
+    pub fn prepare(root: &Path, database: Option<&Path>) -> Result<Self> {
+        let absolute = |path: &Path| std::path::absolute(path).map_err(Error::storage(USE, path));
+        let root = absolute(root)?;
+        let database = database.map(absolute).transpose()?;
+        let mut directory = Self {
+            database: PathBuf::new(),
+            root,
+        };
+        directory.restore()?;
+        directory.database = locate(&directory.root, database.as_deref())?;
+        Ok(directory)
+    }
+
+    /// Makes what is missing, also when it was removed while in use.
+    pub fn restore(&self) -> Result<()> {
+        if create_root(&self.root)? {
+            set_mode(&self.root, 0o700).map_err(Error::storage(USE, &self.root))?;
             for (name, content) in [("CACHEDIR.TAG", TAG), (".gitignore", "*\n")] {
-                let path = root.join(name);
+                let path = self.root.join(name);
                 write_once(&path, content).map_err(Error::storage("cannot write", &path))?;
             }
         }
-        let directory = Self { root };
         for name in SUBDIRECTORIES {
-            let path = directory.root.join(name);
+            let path = self.root.join(name);
             create_private(&path).map_err(Error::storage("cannot create", &path))?;
         }
-        Ok(directory)
+        Ok(())
     }
 
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    pub fn index(&self) -> PathBuf {
-        self.root.join(INDEX[0])
+    pub fn index(&self, backend: Backend) -> PathBuf {
+        match backend {
+            Backend::Json => self.root.join(DOCUMENT),
+            Backend::Auto | Backend::Sqlite => self.database.clone(),
+        }
     }
 
     pub fn blob(&self, name: &str) -> PathBuf {
@@ -83,7 +109,13 @@ impl Directory {
                 .open(&aside)
             {
                 Ok(_) => {
-                    let moved = fs::rename(path, &aside);
+                    let moved = match fs::rename(path, &aside) {
+                        // A database may lie on another file system than its directory.
+                        Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+                            fs::copy(path, &aside).and_then(|_| fs::remove_file(path))
+                        }
+                        moved => moved,
+                    };
                     if moved.is_err() {
                         let _ = fs::remove_file(&aside);
                     }
@@ -192,7 +224,7 @@ pub fn open_or_create(path: &Path) -> io::Result<File> {
     open()
 }
 
-fn write_once(path: &Path, content: &str) -> io::Result<()> {
+pub fn write_once(path: &Path, content: &str) -> io::Result<()> {
     match create_new(path) {
         Ok(mut file) => file.write_all(content.as_bytes()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),

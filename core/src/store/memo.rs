@@ -52,7 +52,7 @@ impl Store {
         if digests.is_empty() {
             return Ok(());
         }
-        self.index().write(|transaction| {
+        self.index().remember(|transaction| {
             let mut statement = transaction.prepare_cached(sql::MEMO_PUT)?;
             for (path, stamp, digest) in digests {
                 statement.execute(params![

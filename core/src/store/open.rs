@@ -3,7 +3,7 @@ use std::path::Path;
 use super::index::Index;
 use super::layout::Directory;
 use super::lock::Claim;
-use crate::config::Durability;
+use crate::config::{Backend, Durability};
 use crate::error::Result;
 
 /// A cache directory: blobs, the index over them, and one commit point for both.
@@ -13,10 +13,14 @@ pub struct Store {
 
 impl Store {
     /// Opens the directory, makes what is missing, and finishes what a dead process left undone.
-    pub fn open(root: &Path, durability: Durability) -> Result<Self> {
-        let directory = Directory::prepare(root)?;
+    pub fn open(
+        root: &Path,
+        database: Option<&Path>,
+        options: (Backend, Durability),
+    ) -> Result<Self> {
+        let directory = Directory::prepare(root, database)?;
         let store = Self {
-            index: Index::open(directory, durability)?,
+            index: Index::open(directory, options)?,
         };
         let mut warnings = store.index.take_warnings();
         let anew = !warnings.is_empty();
@@ -41,6 +45,11 @@ impl Store {
 
     pub fn root(&self) -> &Path {
         self.index.directory().root()
+    }
+
+    /// What the index is, whatever was asked for.
+    pub fn backend(&self) -> Backend {
+        self.index.backend()
     }
 
     /// The lock of this name, or `None` while somebody alive holds it.

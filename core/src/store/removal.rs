@@ -135,7 +135,7 @@ impl Store {
         let mut files = self.recover()? + self.sweep()? + self.remove_orphans()?;
         files += self.sweep()?;
         let quarantined = self.empty_quarantine(now)?;
-        self.index().write(|transaction| {
+        self.index().remember(|transaction| {
             let before = now.saturating_sub(REMEMBERED);
             transaction
                 .prepare_cached(sql::MEMO_FORGET)?

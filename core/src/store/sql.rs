@@ -99,9 +99,9 @@ pub const REMEMBERED_SCHEMA: &str =
 pub const PROBE: &str = "SELECT entries FROM totals WHERE id = 1";
 
 pub const INSERT_ENTRY: &str =
-    "INSERT INTO entries (key, digest, observed, scope, face, name, lineage,
+    "INSERT INTO entries (id, key, digest, observed, scope, face, name, lineage,
     description, data_type, created, expires, elapsed, size, seal, accessed, hits)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?10, 0)";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 pub const INSERT_DETAILS: &str =
     "INSERT INTO details (entry, manifest, observed, meta) VALUES (?1, ?2, ?3, ?4)";
 pub const INSERT_BLOB: &str = "INSERT INTO blobs (entry, ordinal, kind, size, digest, file, data)
@@ -127,6 +127,9 @@ pub const LIST: &str = entry_where!(
     "WHERE (?1 IS NULL OR e.face = ?1) AND (?2 IS NULL OR e.scope = ?2)
      AND (?3 IS NULL OR e.name = ?3) ORDER BY e.id DESC LIMIT ?4 OFFSET ?5"
 );
+
+pub const ALIVE: &str = "SELECT 1 FROM entries WHERE id = ?1 AND (expires IS NULL OR expires > ?2)";
+pub const ALL: &str = entry_where!("ORDER BY e.id");
 
 pub const BLOBS: &str =
     "SELECT kind, size, digest, file FROM blobs WHERE entry = ?1 ORDER BY ordinal";
@@ -162,5 +165,16 @@ pub const MEMO_BELOW: &str = "SELECT path, device, inode, size, modified, change
     FROM memo WHERE path >= ?1 AND path < ?2";
 pub const MEMO_PUT: &str = "INSERT OR REPLACE INTO memo VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 pub const MEMO_FORGET: &str = "DELETE FROM memo WHERE seen < ?1";
+
+/// Before the rows of a document are read: blobs and details first, so that no trigger finds any.
+pub const EMPTY: &str = "DELETE FROM blobs; DELETE FROM details; DELETE FROM entries;
+    DELETE FROM garbage; DELETE FROM sqlite_sequence";
+pub const LAST_ID: &str =
+    "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'entries'), 0)";
+pub const SET_LAST_ID: &str = "INSERT OR REPLACE INTO sqlite_sequence (rowid, name, seq)
+    VALUES ((SELECT rowid FROM sqlite_sequence WHERE name = 'entries'), 'entries', ?1)";
+pub const SET_COUNTS: &str = "UPDATE totals SET hits = ?1, misses = ?2, saved = ?3";
+pub const ADD_GARBAGE: &str = "INSERT INTO garbage VALUES (?1)";
+pub const ALL_GARBAGE: &str = "SELECT file FROM garbage ORDER BY file";
 
 pub const GIVE_BACK: &str = "PRAGMA incremental_vacuum";

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use cacheness::{Cache, Error, Lookup};
+use cacheness::{Cache, Error};
 
 use crate::support::*;
 
-fn assert_damaged(cache: &Cache, name: &str) {
+pub fn assert_damaged(cache: &Cache, name: &str) {
     let entry = hit(cache, name);
     match cache.read(&entry, 0) {
         Err(Error::Integrity { entry: label, .. }) => assert!(label.contains(name)),
@@ -79,106 +79,4 @@ fn a_file_that_vanished_or_became_something_else() {
         assert_damaged(&cache, "a");
     }
     assert!(elsewhere.exists());
-}
-
-/// Where `needle` lies in the closed index of `dir`.
-fn find(dir: &Path, needle: &[u8]) -> usize {
-    let database = fs::read(dir.join("cache_metadata.db")).unwrap();
-    database
-        .windows(needle.len())
-        .position(|window| window == needle)
-        .unwrap()
-}
-
-fn flip(dir: &Path, at: usize) {
-    let path = dir.join("cache_metadata.db");
-    let mut database = fs::read(&path).unwrap();
-    database[at] ^= 1 << (at % 8);
-    fs::write(&path, database).unwrap();
-}
-
-#[test]
-fn every_flipped_byte_of_an_inline_blob_is_found() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().join("cache");
-    let bytes: Vec<u8> = (0..60).map(|n| n ^ 0xa5).collect();
-    for at in 0..bytes.len() {
-        let cache = Cache::open(options(&dir)).unwrap();
-        cache.store(draft("a", &[&bytes])).unwrap();
-        drop(cache);
-        flip(&dir, find(&dir, &bytes) + at);
-        let cache = Cache::open(options(&dir)).unwrap();
-        assert_damaged(&cache, "a");
-        cache.collect().unwrap();
-        fs::remove_dir_all(&dir).unwrap();
-    }
-}
-
-#[test]
-fn a_flipped_byte_of_a_row_is_a_miss() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().join("cache");
-    for part in [b"outputs".as_slice(), b"a test", b"\"format\":1", b"bytes"] {
-        let cache = Cache::open(options(&dir)).unwrap();
-        cache.store(draft("a", &[b"1"])).unwrap();
-        drop(cache);
-        flip(&dir, find(&dir, part));
-        let cache = Cache::open(options(&dir)).unwrap();
-        let reason = miss(&cache, "a");
-        assert!(
-            matches!(reason, cacheness::MissReason::Damaged { .. }),
-            "{reason:?}"
-        );
-        assert_eq!(cache.stats().unwrap().entries, 0);
-        drop(cache);
-        fs::remove_dir_all(&dir).unwrap();
-    }
-}
-
-#[test]
-fn any_flipped_byte_of_the_index_is_survived() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().join("cache");
-    let fill = || {
-        let cache = Cache::open(options(&dir)).unwrap();
-        for name in ["a", "b", "c"] {
-            cache.store(draft(name, &[name.as_bytes()])).unwrap();
-        }
-    };
-    fill();
-    let original = fs::read(dir.join("cache_metadata.db")).unwrap();
-    let header = 0..100;
-    for at in header.chain((100..original.len()).step_by(211)) {
-        let mut damaged = original.clone();
-        damaged[at] ^= 1 << (at % 8);
-        fs::write(dir.join("cache_metadata.db"), damaged).unwrap();
-        match Cache::open(options(&dir)) {
-            Err(Error::Version { .. }) => assert!((60..64).contains(&at)),
-            Err(error) => panic!("byte {at}: {error}"),
-            Ok(cache) => survive(&cache, at),
-        }
-        fs::remove_dir_all(&dir).unwrap();
-        fs::create_dir(&dir).unwrap();
-    }
-}
-
-/// Nothing wrong is restored, and at the latest the third attempt to store works again.
-fn survive(cache: &Cache, at: usize) {
-    for name in ["a", "b", "c"] {
-        let mut none = |_: &cacheness::Input| None;
-        let found = cache.lookup(&key(name).0, "", cacheness::MaxAge::Entry, &mut none);
-        if let Ok(Lookup::Hit(entry)) = found {
-            if let Ok(bytes) = cache.read(&entry, 0) {
-                assert_eq!(bytes, name.as_bytes(), "byte {at}");
-            }
-            assert_eq!(entry.meta, draft(name, &[]).meta, "byte {at}");
-        }
-    }
-    let stored = (0..3).find_map(|_| cache.store(draft("d", &[b"d"])).ok());
-    assert!(
-        stored.is_some(),
-        "byte {at}: {:?}",
-        cache.store(draft("d", &[b"d"]))
-    );
-    assert_eq!(content(cache, "d"), b"d", "byte {at}");
 }

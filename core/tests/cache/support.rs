@@ -41,6 +41,7 @@ pub fn fixture_with(set: impl FnOnce(&mut CacheOptions)) -> Fixture {
 pub fn options(dir: &Path) -> CacheOptions {
     CacheOptions {
         inline_limit: 64,
+        backend: crate::BACKEND,
         ..CacheOptions::new(dir)
     }
 }
@@ -113,7 +114,7 @@ pub fn content(cache: &Cache, name: &str) -> Vec<u8> {
 /// The names of the files in a directory, without those that are always there.
 pub fn files(dir: &Path) -> BTreeSet<String> {
     let known = |name: &str| {
-        name.starts_with("cache_metadata.db") || name == "CACHEDIR.TAG" || name == ".gitignore"
+        name.starts_with("cache_metadata.") || name == "CACHEDIR.TAG" || name == ".gitignore"
     };
     std::fs::read_dir(dir)
         .unwrap()

@@ -62,14 +62,15 @@ class UnifiedCache:
     """
 
     def __init__(self, config: CacheConfig) -> None:
-        _refuse_unavailable(config)
         self.config = config
-        self.actual_backend = "sqlite"
         limit = config.storage.max_cache_size_mb
         self._core = Cache(
             os.path.abspath(os.fspath(config.storage.cache_dir)),
+            backend=config.metadata.backend,
+            database=config.metadata.database,
             max_bytes=None if limit is None else int(limit * _MEGABYTE),
         )
+        self.actual_backend = self._core.backend
         self._flush = weakref.finalize(self, self._core.flush)
         self.keys = KeyMaker(config, self._core)
         self._handlers = Handlers(config)
@@ -279,6 +280,7 @@ class UnifiedCache:
         if isinstance(found, Miss):
             if found.reason == "damaged":
                 self._damaged(found.describe(), strict)
+            self._tell_warnings()
             if log:
                 logs.miss(key.visible, found)
             return MISSING
@@ -371,13 +373,6 @@ class UnifiedCache:
         if strict:
             raise CacheIntegrityError(reason) from error
         self.warn(f"{reason}; it counts as a miss, and the next put replaces it")
-
-
-def _refuse_unavailable(config: CacheConfig) -> None:
-    if config.metadata.backend == "json":
-        raise CacheConfigError("metadata_backend='json' is not available in this version")
-    if config.metadata.database_url is not None:
-        raise CacheConfigError("database_url is not available in this version")
 
 
 def _scope(key_prefix: str | None) -> str:

@@ -93,8 +93,13 @@ class CacheMetadataConfig:
     def __post_init__(self) -> None:
         _choice("backend", self.backend, BACKENDS)
         if self.database_url is not None:
-            _path("database_url", self.database_url)
+            _database(self.database_url, self.backend)
         _flags(self, "verify_cache_integrity", "store_cache_key_params")
+
+    @property
+    def database(self) -> str | None:
+        """The absolute path of the database, where `database_url` names one."""
+        return None if self.database_url is None else _database(self.database_url, self.backend)
 
 
 @_section
@@ -299,6 +304,24 @@ def _path(name: str, value: object) -> None:
         raise CacheConfigError(f"{name} takes a path, not {value!r}")
     if not text or "\0" in text:
         raise CacheConfigError(f"{name}={text!r} is not a usable path")
+
+
+def _database(url: str, backend: str) -> str:
+    _path("database_url", url)
+    scheme, separated, path = os.fspath(url).partition("://")
+    if not separated:
+        path = os.fspath(url)
+    elif scheme != "sqlite":
+        raise CacheConfigError(f"database_url={url!r}: only SQLite files, not {scheme!r}")
+    elif path[:1] != "/" or path in ("/", "/:memory:"):
+        raise CacheConfigError(
+            f"database_url={url!r} names no file: write 'sqlite:///path/file.db'"
+        )
+    else:
+        path = path[1:]
+    if backend == "json":
+        raise contradiction("database_url", url, "metadata_backend", backend)
+    return os.path.abspath(path)
 
 
 def _number(name: str, value: object) -> None:
