@@ -274,6 +274,12 @@ impl Cache {
         self.store.claim(&key.visible())
     }
 
+    /// What the holder of a claim wrote with [`Claim::write_note`]; empty if there is nothing. When
+    /// nobody holds the claim, this is the note of a holder that died or abandoned it.
+    pub fn claim_note(&self, key: &Key) -> String {
+        self.store.note(&key.visible())
+    }
+
     /// Writes the hits and misses that were counted.
     pub fn flush(&self) -> Result<()> {
         self.store.flush()

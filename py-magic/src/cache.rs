@@ -321,6 +321,11 @@ impl Cache {
         Ok(claim.map(|claim| Claim(Mutex::new(Some(claim)))))
     }
 
+    /// What the holder of the claim wrote; what a holder that died wrote, when nobody holds it.
+    fn claim_note(&self, key: &Key) -> PyResult<String> {
+        Ok(self.core()?.claim_note(&key.key))
+    }
+
     /// Writes what is pending (access times, counters).
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         self.call(py, cacheness::Cache::flush)
@@ -371,6 +376,22 @@ impl Claim {
     fn release(&self, py: Python<'_>) {
         let claim = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         py.detach(|| drop(claim));
+    }
+
+    /// Tells others, by `Cache.claim_note`, who holds it.
+    fn write_note(&self, text: &str) -> PyResult<()> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(claim) => claim.write_note(text).or_raise(),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends it and leaves its note, as the death of this process would: who waits then takes over.
+    fn abandon(&self) {
+        let claim = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(claim) = claim {
+            claim.abandon();
+        }
     }
 }
 

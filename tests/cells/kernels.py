@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -53,12 +54,15 @@ _begin({folder!r}, {cache!r})
 
 @dataclass(frozen=True)
 class Executed:
-    """What one execution did. `status`: `ok`, `error` or `killed`; outputs: without reports."""
+    """What one execution did. `status`: `ok`, `error` or `killed`; outputs: without reports;
+    progress: what was said while it took long.
+    """
 
     status: str
     outputs: list[Any]
     record: dict[str, Any] | None
     namespace: Any
+    progress: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> str:
@@ -96,12 +100,20 @@ class Kernel:
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
 
+    def interrupt(self) -> None:
+        """Interrupts what it executes."""
+        self._manager.interrupt_kernel()
+
+    def kill(self) -> None:
+        """Ends the process at once, as the system does when memory runs out."""
+        self._manager.signal_kernel(signal.SIGKILL)
+
     def execute(self, source: str, interrupt_after: float | None = None) -> Executed:
         """Executes a cell as a front end does."""
         sent = self._client.execute(source)
         if interrupt_after is not None:
             time.sleep(interrupt_after)
-            self._manager.interrupt_kernel()
+            self.interrupt()
         outputs: list[Any] = []
         try:
             self._receive(sent, outputs)
@@ -109,9 +121,12 @@ class Kernel:
         except ChildProcessError:
             return Executed("killed", [], None, None)
         reports = [o for o in outputs if "cacheness" in o.get("metadata", {})]
-        record = reports[-1]["metadata"]["cacheness"] if reports else None
+        words = [report["metadata"]["cacheness"] for report in reports]
+        progress = tuple(word["progress"] for word in words if "progress" in word)
+        records = [word for word in words if "progress" not in word]
+        record = records[-1] if records else None
         shown = _plain([o for o in outputs if o not in reports], self._folder)
-        return Executed(status, shown, record, self._look())
+        return Executed(status, shown, record, self._look(), progress)
 
     @staticmethod
     def _start() -> tuple[KernelManager, BlockingKernelClient]:

@@ -1,6 +1,6 @@
 use std::fs::{self, File, TryLockError};
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -13,6 +13,7 @@ pub struct Claim {
     file: File,
     path: PathBuf,
     process: u32,
+    keep_file: bool,
 }
 
 impl Claim {
@@ -34,6 +35,7 @@ impl Claim {
                     file,
                     path: path.to_owned(),
                     process: process::id(),
+                    keep_file: false,
                 }));
             }
         }
@@ -54,10 +56,35 @@ impl Claim {
                     file,
                     path: path.to_owned(),
                     process: process::id(),
+                    keep_file: false,
                 });
             }
         }
     }
+
+    /// Tells who reads [`note`] what this holder is.
+    pub fn write_note(&self, text: &str) -> Result<()> {
+        let written = self
+            .file
+            .set_len(0)
+            .and_then(|()| self.file.write_all_at(text.as_bytes(), 0));
+        written.map_err(Error::storage("cannot write", &self.path))
+    }
+
+    /// Ends the claim, but leaves its note to the next holder, as the death of this process would.
+    pub fn abandon(mut self) {
+        self.keep_file = true;
+    }
+}
+
+/// What the holder of the lock at `path` wrote, or the last one if it died; empty if there is none.
+pub fn note(path: &Path) -> String {
+    let mut text = String::new();
+    if let Ok(file) = File::open(path) {
+        // Notes are a line; a foreign file is not read to its end.
+        let _ = file.take(4096).read_to_string(&mut text);
+    }
+    text
 }
 
 impl Drop for Claim {
@@ -65,7 +92,9 @@ impl Drop for Claim {
     /// descriptor, and must not hold the lock, nor give back its parent's.
     fn drop(&mut self) {
         if self.process == process::id() {
-            let _ = fs::remove_file(&self.path);
+            if !self.keep_file {
+                let _ = fs::remove_file(&self.path);
+            }
             let _ = self.file.unlock();
         }
     }
@@ -97,6 +126,22 @@ mod tests {
         drop(first);
         assert!(!path.exists());
         assert!(Claim::try_take(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_note_outlives_who_abandons_it_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("k.lock");
+        assert_eq!(note(&path), "");
+        let first = Claim::try_take(&path).unwrap().unwrap();
+        first.write_note("a longer text").unwrap();
+        first.write_note("first").unwrap();
+        assert_eq!(note(&path), "first");
+        first.abandon();
+        let second = Claim::try_take(&path).unwrap().unwrap();
+        assert_eq!(note(&path), "first");
+        drop(second);
+        assert_eq!(note(&path), "");
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::index::Index;
 use super::layout::Directory;
-use super::lock::Claim;
+use super::lock::{self, Claim};
 use crate::config::{Backend, Durability};
 use crate::error::Result;
 
@@ -56,6 +56,11 @@ impl Store {
     pub fn claim(&self, name: &str) -> Result<Option<Claim>> {
         self.index.ready()?;
         Claim::try_take(&self.index.directory().lock(name))
+    }
+
+    /// What the holder of that lock wrote; what a holder that died wrote, if nobody holds it.
+    pub fn note(&self, name: &str) -> String {
+        lock::note(&self.index.directory().lock(name))
     }
 
     pub fn take_warnings(&self) -> Vec<String> {

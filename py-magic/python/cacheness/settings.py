@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 import tomllib
 from collections.abc import Callable, Iterator
@@ -57,6 +58,22 @@ def _lifetime(value: Any) -> str:
     return value
 
 
+def _switch(value: Any) -> bool:
+    lowered = str(value).strip().lower()
+    if lowered in ("1", "true", "yes", "on"):
+        return True
+    if lowered in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("is not on or off")
+
+
+def _seconds(value: Any) -> float:
+    seconds = parse_ttl(value)
+    if seconds is None:
+        raise ValueError("is not a duration")
+    return seconds
+
+
 SETTINGS: Final[dict[str, Setting]] = {
     "cache_dir": Setting("./cache", _folder, "the folder that entries are kept in"),
     "max_cache_size_mb": Setting(
@@ -65,6 +82,9 @@ SETTINGS: Final[dict[str, Setting]] = {
     "default_ttl": Setting(
         "never", _lifetime, "how long a cell's entry holds, unless its ttl= says otherwise"
     ),
+    "quiet": Setting(False, _switch, "no line under cells that says hit or miss"),
+    "auto": Setting(False, _switch, "cache every cell that is worth it, marked or not"),
+    "auto_min": Setting(1.0, _seconds, "the run time from which on an unmarked cell is considered"),
 }
 
 
@@ -173,6 +193,16 @@ def _files() -> Iterator[Path]:
 
 
 def _table(file: Path) -> dict[str, Any]:
+    try:
+        state = file.stat()
+    except OSError:
+        return {}
+    return _parsed(file, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(file: Path, _mtime_ns: int, _size: int) -> dict[str, Any]:
+    """The table of a file; read again when the file has changed."""
     try:
         with file.open("rb") as source:
             data = tomllib.load(source)

@@ -1,7 +1,8 @@
-"""One execution of a marked cell, and what a cell leaves behind."""
+"""One execution of a cell, and what a cell leaves behind."""
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,13 +11,14 @@ from cacheness._cacheness import Cache
 from cacheness.magic.capture import Output
 from cacheness.magic.namespace import Content, Difference
 from cacheness.magic.options import Options
+from cacheness.magic.pace import Pace
 from cacheness.magic.report import Record
 from cacheness.magic.resolve import Resolved
 
 
 @dataclass
 class Cell:
-    """One execution of one marked cell.
+    """One execution of one cell.
 
     Attributes:
         options: its option line.
@@ -25,6 +27,11 @@ class Cell:
         labels: where the cell stands: notebook and cell id, if the front end told.
         began: when its handling began, by the monotonic clock, in seconds.
         default_ttl: lifetime of its entry in seconds where it gives none; `None`: it never expires.
+        pace: watches over long steps.
+        budget_s: how long hashing may take before the cell is only run, in seconds.
+        hashing_s: how long it took to find its key and to look it up, in seconds.
+        encoding_s: how long it took to encode what it left; decoding that takes no longer.
+        affordable_s: what restoring it may take at most for it to be stored, in seconds.
         notes: what the report should add.
     """
 
@@ -34,6 +41,11 @@ class Cell:
     labels: dict[str, str]
     began: float
     default_ttl: float | None = None
+    pace: Pace = field(default_factory=Pace)
+    budget_s: float = math.inf
+    hashing_s: float = 0.0
+    encoding_s: float = 0.0
+    affordable_s: float = math.inf
     notes: list[str] = field(default_factory=list)
 
     def lineages(self, resolved: Resolved) -> list[str]:

@@ -15,6 +15,7 @@ from cacheness.commands.parser import HelpShownError, MisuseError, Parser, parse
 from cacheness.commands.session import Session, Verb
 from cacheness.commands.verbs import SHARED
 from cacheness.errors import CacheError
+from cacheness.magic.policies import policy_verbs
 from cacheness.units import count, duration, size
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Commands:
         own = (
             Verb("status", "show where the cache of this kernel is and how full", self._status),
             Verb("why", "say why a marked cell ran", self._why, _why_arguments),
+            *policy_verbs(extension),
             Verb("help", "show this, or the help of one verb", self._help),
         )
         self._verbs = {verb.name: verb for verb in own} | SHARED

@@ -11,29 +11,41 @@ from __future__ import annotations
 
 import ast
 import atexit
+import contextlib
 import os
-import re
+import sys
 import time
 from typing import Any
 
 from cacheness._cacheness import Cache
 from cacheness.errors import CacheError
-from cacheness.magic import report
+from cacheness.magic.auto import Attempt, attempt
 from cacheness.magic.cell import Cell
 from cacheness.magic.flow import Run, begin
 from cacheness.magic.hit import Hit
+from cacheness.magic.ledger import Ledger
+from cacheness.magic.marking import (
+    END,
+    MARKER,
+    RAISE,
+    RESTORE,
+    VALUE,
+    call,
+    interrupted,
+    is_marked,
+    mark_cell,
+    marker_line,
+    mentions_mark,
+    with_end,
+)
 from cacheness.magic.options import OptionError, Options, option_help, parse_options
+from cacheness.magic.pace import Pace
+from cacheness.magic.progress import Progress
 from cacheness.magic.report import Record
 from cacheness.magic.resolve import UncacheableError
 from cacheness.settings import Settings
 
-_MARKER = "_cacheness_cell"
-_RESTORE = "_cacheness_restore"
-_RAISE = "_cacheness_raise"
-_END = "_cacheness_end"
 _MISPLACED = "%cacheness"
-_DIRECTIVE = re.compile(r"^(?:# ?)?%%cacheness(?:[ \t]+([^?\n]*?))?[ \t]*\r?\n?$")
-_VALUE = "__cacheness_value__"
 
 
 class Extension:
@@ -47,10 +59,14 @@ class Extension:
         self._cache: Cache | None = None
         self._cache_directory: str | None = None
         self._info: Any = None
-        self._run: Run | None = None
+        self._run: Run | Attempt | None = None
+        self._ledger: Ledger | None = None
+        self._progress = Progress(shell)
+        # Whether nothing of the cell that executes was compiled yet.
+        self._untouched = False
         self._nested = False
         self._hit: Hit | None = None
-        self._failure: BaseException | None = None
+        self._failure: OptionError | None = None
         self._pending: Record | None = None
         self._quiet = False
         self._complained: set[str] = set()
@@ -69,7 +85,7 @@ class Extension:
         # cell's.
         events.callbacks["post_execute"].insert(0, self._post_execute)
         events.callbacks["post_run_cell"].insert(0, self._post_run_cell)
-        for name in (_MARKER, _RESTORE, _RAISE, _END):
+        for name in (MARKER, RESTORE, RAISE, END):
             shell.register_magic_function(getattr(self, name), "line", name)
         shell.register_magic_function(self.cell_magic, "cell", "cacheness")
         # What IPython looks for when the line stands further down in a cell.
@@ -96,7 +112,7 @@ class Extension:
                 other for other in shell.events.callbacks[event] if other != callback
             ]
         magics = shell.magics_manager.magics
-        for name in (_MARKER, _RESTORE, _RAISE, _END, _MISPLACED, "cacheness"):
+        for name in (MARKER, RESTORE, RAISE, END, _MISPLACED, "cacheness"):
             magics["line"].pop(name, None)
         magics["cell"].pop("cacheness", None)
         atexit.unregister(self.close)
@@ -111,6 +127,7 @@ class Extension:
     def _pre_run_cell(self, info: Any = None) -> None:
         if self._run is None:
             self._info = info
+            self._untouched = True
 
     def _post_execute(self) -> None:
         run = self._run
@@ -119,7 +136,13 @@ class Extension:
         result = self.shell.last_execution_result
         if result is not None and self._info is not None and result.info is not self._info:
             return
-        self._finish(run, succeeded=result is None or result.success)
+        try:
+            self._finish(run, succeeded=result is None or result.success)
+        except KeyboardInterrupt as error:
+            # An event's callback cannot fail a cell, so this is written into its result.
+            if result is not None:
+                result.error_in_exec = error.with_traceback(None)
+            self.shell.showtraceback((KeyboardInterrupt, error, None))
 
     def _post_run_cell(self, result: Any = None) -> None:
         if self._run is not None:
@@ -133,73 +156,93 @@ class Extension:
                 return
             self._run.abort()
             self._run = None
-        if self._pending is not None:
-            pending, self._pending = self._pending, None
-            self._show(pending)
+        pending, self._pending = self._pending, None
+        self._show(pending)
         self._info = None
 
-    def _finish(self, run: Run, succeeded: bool) -> None:
+    def _finish(self, run: Run | Attempt, succeeded: bool) -> None:
         self._run = None
         try:
             self._pending = run.finish(succeeded)
-        except Exception as error:
+        except KeyboardInterrupt:
             run.abort()
-            self._complain(f"the cell ran, but its results could not be stored: {error}")
+            raise
+        except BaseException as error:
+            run.abort()
+            self._complain(f"the cell ran, but its results could not be stored: {_said(error)}")
             self._pending = run.cell.record("error", reason="it could not be stored")
 
-    def _show(self, record: Record) -> None:
-        self.last = record
-        if record.name is not None:
-            self.records[record.name] = record
-        failed = record.outcome == "error" and record.reason == "it did not finish"
-        if not (self._quiet or failed):
-            try:
-                report.publish(self.shell, record)
-            except Exception as error:
-                self._complain(f"the report could not be shown: {error}")
+    def _show(self, record: Record | None) -> None:
+        shown = None
+        if record is not None:
+            self.last = record
+            if record.name is not None:
+                self.records[record.name] = record
+            failed = record.outcome == "error" and record.reason == "it did not finish"
+            shown = None if self._quiet or failed else record
+        try:
+            self._progress.end_with(shown)
+        except Exception as error:
+            self._complain(f"the report could not be shown: {_said(error)}")
 
     # --- decisions ---
 
     def visit(self, tree: ast.Module) -> ast.Module:
         """What IPython compiles instead of `tree`. Never raises: that would unregister us."""
-        line = _marker_line(tree)
-        if line is None:
-            return tree
-        body = ast.Module(tree.body[1:], tree.type_ignores)
+        line = marker_line(tree)
+        untouched, self._untouched = self._untouched, False
+        body = tree if line is None else ast.Module(tree.body[1:], tree.type_ignores)
         try:
+            if line is None and not (untouched and self._takes_unmarked()):
+                return tree
             return self._decide(line, body)
         except OptionError as error:
             self._failure = error
+            return call(RAISE)
+        except KeyboardInterrupt:
+            return interrupted()
         except BaseException as error:
-            if isinstance(error, Exception):
-                reason = f"{type(error).__name__}: {error}"
-                self._complain(f"this cell runs uncached: {reason}")
-                self._pending = Record("error", reason=reason)
-                return body
-            self._failure = error
-        return _call(_RAISE)
+            self._complain(f"this cell runs uncached: {_said(error)}")
+            self._pending = Record("error", reason=_said(error))
+            return body
+        finally:
+            with contextlib.suppress(Exception):
+                self._progress.end_before_body()
 
-    def _decide(self, line: str, body: ast.Module) -> ast.Module:
-        options = parse_options(line, self._evaluate)
-        self._quiet = options.quiet
-        info, began = self._info, time.monotonic()
+    def _takes_unmarked(self) -> bool:
+        """Whether the cell that begins may be cached without a mark."""
+        info = self._info
+        if info is None or not info.store_history or self._run is not None:
+            return False
+        return bool(self.settings.get("auto")) and not mentions_mark(info.raw_cell)
+
+    def _decide(self, line: str | None, body: ast.Module) -> ast.Module:
+        """`line` is the option line, `None` for a cell that nobody marked."""
+        began = time.monotonic()
+        options = parse_options(line or "", self._evaluate)
+        info = self._info
         if self._run is not None or info is None:
             # Silent executions, and cells that run inside of a cell that is being recorded.
             return body
-        nested = _DIRECTIVE.match(info.raw_cell.lstrip().partition("\n")[0]) is None
+        quiet = options.quiet if "quiet" in options.given else self.settings.get("quiet")
+        self._quiet = bool(quiet)
         cache = self._open(options)
         if cache is None:
             return body
-        cell = Cell(options, self.shell, cache, self._labels(), began, self.settings.default_ttl())
+        nested = line is not None and not is_marked(info.raw_cell)
+        pace, ttl = Pace(self._progress.show), self.settings.default_ttl()
+        cell = Cell(options, self.shell, cache, self._labels(), began, ttl, pace)
         try:
-            source = ast.unparse(body) if nested else self._body_text(info.raw_cell)
-            found = begin(cell, source)
+            found = self._begin(cell, line, body, nested)
         except UncacheableError as error:
             self._pending = cell.record("uncacheable", reason=str(error))
             return body
+        if found is None:
+            return body
         if isinstance(found, Hit):
+            found.apply()
             self._hit = found
-            return _call(_RESTORE)
+            return call(RESTORE)
         try:
             found.start()
         except BaseException:
@@ -207,11 +250,23 @@ class Extension:
             found.abort()
             raise
         self._run, self._nested = found, nested
-        return _with_end(body) if nested else body
+        return with_end(body) if nested else body
 
-    def _body_text(self, raw: str) -> str:
-        """The body as IPython understands it, without the marker."""
-        return str(self.shell.transform_cell(raw)).partition("\n")[2]
+    def _begin(
+        self, cell: Cell, line: str | None, body: ast.Module, nested: bool
+    ) -> Hit | Run | Attempt | None:
+        raw = self._info.raw_cell
+        if line is None:
+            assert self._ledger is not None
+            minimum = self.settings.get("auto_min")
+            return attempt(cell, body, self._transformed(raw), self._ledger, minimum)
+        # Without the marker, which is the first line.
+        text = ast.unparse(body) if nested else self._transformed(raw).partition("\n")[2]
+        return begin(cell, text)
+
+    def _transformed(self, raw: str) -> str:
+        """The cell as IPython understands it."""
+        return str(self.shell.transform_cell(raw))
 
     def _evaluate(self, expression: str) -> object:
         return eval(expression, self.shell.user_global_ns, self.shell.user_ns)
@@ -244,6 +299,7 @@ class Extension:
             self.close()
             self._cache = Cache(directory, max_bytes=self.settings.max_bytes())
             self._cache_directory = directory
+            self._ledger = Ledger(self._cache)
         for warning in self._cache.warnings():
             self._complain(warning)
         return self._cache
@@ -269,7 +325,7 @@ class Extension:
         if message in self._complained:
             return
         self._complained.add(message)
-        print(f"cacheness: {message}", file=_stderr())
+        print(f"cacheness: {message}", file=sys.stderr)
 
     # --- magics ---
 
@@ -286,19 +342,16 @@ class Extension:
         hit, self._hit = self._hit, None
         if hit is None:
             return None
-        self._pending = hit.restore()
+        self._pending = hit.replay()
         return hit.value
 
     def _cacheness_raise(self, _line: str) -> None:
         failure, self._failure = self._failure, None
-        if isinstance(failure, OptionError):
-            raise _usage_error(str(failure))
-        if failure is not None:
-            raise failure
+        raise _usage_error(str(failure))
 
     def _cacheness_end(self, _line: str) -> Any:
         """The end of a body that runs inside of another magic; gives it the body's value."""
-        value = self.shell.user_ns.pop(_VALUE, None)
+        value = self.shell.user_ns.pop(VALUE, None)
         run = self._run
         if run is not None:
             run.returns(value)
@@ -331,63 +384,11 @@ class _AstTransformer:
         return self._extension.visit(tree)
 
 
-def mark_cell(lines: list[str]) -> list[str]:
-    """Replaces the directive on the first line by the marker call; the number of lines stays."""
-    match = _DIRECTIVE.match(lines[0]) if len(lines) > 1 else None
-    if match is None or not any(line.strip() for line in lines[1:]):
-        return lines
-    options = match.group(1) or ""
-    marker = f"get_ipython().run_line_magic({_MARKER!r}, {options!r})\n"
-    rest = lines[1:]
-    if rest[0].startswith("%%"):
-        name, _, line = rest[0][2:].rstrip("\r\n").partition(" ")
-        body = "".join(rest[1:])
-        rest = [f"get_ipython().run_cell_magic({name!r}, {line!r}, {body!r})\n"]
-    return [marker, *rest]
-
-
-# IPython asks a transformer like this less often whether a half-typed cell is complete.
-mark_cell.has_side_effects = True  # type: ignore[attr-defined]
-
-
-def _marker_line(tree: Any) -> str | None:
-    """The option line, if the first statement of `tree` is the marker call."""
-    if not isinstance(tree, ast.Module) or not tree.body:
-        return None
-    match tree.body[0]:
-        case ast.Expr(
-            ast.Call(
-                ast.Attribute(ast.Call(ast.Name("get_ipython")), "run_line_magic"),
-                [ast.Constant(name), ast.Constant(line)],
-            )
-        ) if name == _MARKER and isinstance(line, str):
-            return line
-    return None
-
-
-def _call(magic: str) -> ast.Module:
-    tree = ast.parse(f"get_ipython().run_line_magic({magic!r}, '')")
-    return ast.Module(tree.body, [])
-
-
-def _with_end(body: ast.Module) -> ast.Module:
-    """The body with a call at its end, whose value is that of the last expression."""
-    statements = list(body.body)
-    if statements and isinstance(statements[-1], ast.Expr):
-        last = statements[-1]
-        target = ast.Name(_VALUE, ast.Store())
-        statements[-1] = ast.copy_location(ast.Assign([target], last.value), last)
-    tree = ast.Module([*statements, *_call(_END).body], body.type_ignores)
-    return ast.fix_missing_locations(tree)
-
-
 def _usage_error(message: str) -> Exception:
     from IPython.core.error import UsageError
 
     return UsageError(message)
 
 
-def _stderr() -> Any:
-    import sys
-
-    return sys.stderr
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

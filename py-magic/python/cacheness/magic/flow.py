@@ -8,6 +8,7 @@ is a cell that runs and is recorded.
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 from cacheness._cacheness import Entry, Miss
@@ -16,34 +17,67 @@ from cacheness.magic.cell import Cell
 from cacheness.magic.evidence import present_digest
 from cacheness.magic.explain import explain_miss
 from cacheness.magic.hit import Hit, load
-from cacheness.magic.recording import Recorder
+from cacheness.magic.pace import TooCostlyError, undisturbed
+from cacheness.magic.recording import Recorder, Recording
 from cacheness.magic.report import Record
 from cacheness.magic.resolve import Resolved, UncacheableError, analyse, resolve
 from cacheness.magic.storing import store
+from cacheness.magic.turns import Turn, take_turn
 
 
 def begin(cell: Cell, source: str) -> Hit | Run:
     """Looks the cell up, and either loads its entry or prepares to record its run.
 
+    Waits while another kernel runs the same cell.
+
     Raises:
         UncacheableError: the cell cannot be cached at all.
     """
+    with cell.pace.step("hashing what the cell reads", cell.budget_s):
+        resolved = _resolve(cell, source)
+        if cell.options.refresh:
+            return Run(cell, resolved, "refresh=1", Turn())
+        found = _look_up(cell, resolved)
+    cell.hashing_s = time.monotonic() - cell.began
+    turn = take_turn(cell, resolved.key) if isinstance(found, Miss) else Turn()
+    try:
+        if turn.waited:
+            found = _look_up(cell, resolved)
+            if not turn.inherited:
+                # Whoever ran it meanwhile stored it or could not: nobody need wait any longer.
+                turn.end()
+        return _load(cell, resolved, found, turn)
+    except BaseException:
+        turn.hand_over()
+        raise
+
+
+def _resolve(cell: Cell, source: str) -> Resolved:
     try:
         facts = analyse(source, cell.shell.transform_cell)
-        resolved = resolve(source, facts, cell.shell.user_ns, cell.options, cell.cache)
+        return resolve(source, facts, cell.shell.user_ns, cell.options, cell.cache, cell.pace)
     except UnstableValueError as error:
         raise UncacheableError(str(error)) from None
-    if cell.options.refresh:
-        return Run(cell, resolved, "refresh=1")
-    found = cell.cache.lookup(resolved.key, "", cell.options.max_age, present_digest)
+
+
+def _look_up(cell: Cell, resolved: Resolved) -> Entry | Miss:
+    # Observed files may be large and have changed: looking at them can take long.
+    return cell.pace.call(
+        lambda: cell.cache.lookup(resolved.key, "", cell.options.max_age, present_digest)
+    )
+
+
+def _load(cell: Cell, resolved: Resolved, found: Entry | Miss, turn: Turn) -> Hit | Run:
     if isinstance(found, Miss):
         reason = explain_miss(found, _previous(cell, resolved), resolved.key)
-        return Run(cell, resolved, reason)
+        return Run(cell, resolved, reason, turn)
+    turn.end()
     try:
         return load(cell, found, resolved)
     except Exception as error:
         _warn(f"the cell runs, since its entry could not be restored: {error}")
-        return Run(cell, resolved, f"its entry could not be restored ({type(error).__name__})")
+        reason = f"its entry could not be restored ({type(error).__name__})"
+        return Run(cell, resolved, reason, turn)
 
 
 def _previous(cell: Cell, resolved: Resolved) -> Entry | None:
@@ -57,10 +91,11 @@ def _previous(cell: Cell, resolved: Resolved) -> Entry | None:
 class Run:
     """A cell that runs under observation, and is stored when that went well."""
 
-    def __init__(self, cell: Cell, resolved: Resolved, reason: str) -> None:
+    def __init__(self, cell: Cell, resolved: Resolved, reason: str, turn: Turn) -> None:
         self.cell = cell
         self._resolved = resolved
         self._reason = reason
+        self._turn = turn
         self._recorder = Recorder(cell, resolved)
 
     def start(self) -> None:
@@ -75,16 +110,37 @@ class Run:
     def abort(self) -> None:
         """Takes every tap off and keeps nothing."""
         self._recorder.abort()
+        self._turn.hand_over()
+
+    def discard(self) -> None:
+        """Takes every tap off; there will be no entry, and nobody need wait for one."""
+        self._recorder.abort()
+        self._turn.end()
 
     def finish(self, succeeded: bool) -> Record:
         """Ends the recording and stores what it saw."""
-        recording = self._recorder.stop(succeeded)
-        if not succeeded or self._recorder.failed:
-            return self.cell.record("error", reason="it did not finish")
+        try:
+            with undisturbed():
+                recording = self._recorder.stop(succeeded)
+            if not succeeded or self._recorder.failed:
+                self._turn.hand_over()
+                return self.cell.record("error", reason="it did not finish")
+            record = self._keep(recording)
+            self._turn.end()
+            return record
+        except TooCostlyError:
+            self._turn.end()
+            raise
+        except BaseException:
+            self._turn.hand_over()
+            raise
+
+    def _keep(self, recording: Recording | None) -> Record:
         try:
             if recording is None:
                 raise UncacheableError("another cell was being observed at the same time")
-            return store(self.cell, self._resolved, recording, self._reason)
+            with self.cell.pace.step("storing"):
+                return store(self.cell, self._resolved, recording, self._reason)
         except UncacheableError as error:
             return self.cell.record("uncacheable", reason=str(error))
         except (CacheError, OSError) as error:

@@ -26,12 +26,15 @@ from cacheness.decompose.parts import Extent
 from cacheness.errors import CacheError
 from cacheness.handlers.registry import ALL
 from cacheness.magic import views
+from cacheness.magic.pace import Pace
 from cacheness.origin import type_home
 
 # Smaller arrays and tables travel inside the stream: a blob of its own would cost more than it
 # brings. In bytes.
 _LEAF = 1 << 16
 _LARGE_BUFFER = 1 << 10
+# Larger ones take long to encode. In bytes.
+_SLOW_LEAF = 1 << 26
 _LEAF_HANDLERS = tuple(name for name in ALL if name != "object_pickle")
 
 
@@ -54,7 +57,11 @@ class Graph:
 
 
 def dump(
-    payload: Any, namespace: dict[str, Any], inputs: Walk, existing: Sequence[Extent] = ()
+    payload: Any,
+    namespace: dict[str, Any],
+    inputs: Walk,
+    pace: Pace,
+    existing: Sequence[Extent] = (),
 ) -> Graph:
     """The graph below `payload`. `existing` is the memory of the arrays among `inputs`.
 
@@ -65,14 +72,16 @@ def dump(
     while True:
         memory = views.Memory(existing, tied)
         try:
-            return _dump(payload, namespace, inputs, memory)
+            return _dump(payload, namespace, inputs, memory, pace)
         except views.TangledError as error:
             tied.append(error.base)
 
 
-def _dump(payload: Any, namespace: dict[str, Any], inputs: Walk, memory: views.Memory) -> Graph:
+def _dump(
+    payload: Any, namespace: dict[str, Any], inputs: Walk, memory: views.Memory, pace: Pace
+) -> Graph:
     stream = io.BytesIO()
-    pickler = _Pickler(stream, namespace, inputs, memory)
+    pickler = _Pickler(stream, namespace, inputs, memory, pace)
     pickler.dump(payload)
     data = stream.getvalue()
     compression = CompressionConfig()
@@ -98,7 +107,7 @@ def blame(bound: dict[str, Any], namespace: dict[str, Any], inputs: Walk) -> Uns
     for name, value in bound.items():
         try:
             memory = views.Memory((), [])
-            _Pickler(io.BytesIO(), namespace, inputs, memory, dry=True).dump(value)
+            _Pickler(io.BytesIO(), namespace, inputs, memory, Pace(), dry=True).dump(value)
         except views.TangledError:
             continue
         except Exception as error:
@@ -120,6 +129,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         namespace: dict[str, Any],
         inputs: Walk,
         memory: views.Memory,
+        pace: Pace,
         dry: bool = False,
     ) -> None:
         self.buffers: list[tuple[memoryview, int]] = []
@@ -130,6 +140,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._namespace = namespace
         self._inputs = inputs
         self._memory = memory
+        self._pace = pace
         self._dry = dry
         self._leaf_ids: dict[int, tuple[Any, ...]] = {}
         self._kept_alive: list[Any] = []
@@ -150,6 +161,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return None
 
     def reducer_override(self, obj: Any) -> Any:
+        self._pace.tick()
         if isinstance(obj, io.IOBase) and not isinstance(obj, (io.BytesIO, io.StringIO)):
             # cloudpickle would store the content of a file that is open for reading.
             raise pickle.PicklingError(f"an open file ({getattr(obj, 'name', '?')})")
@@ -203,7 +215,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if nbytes < _LEAF or self._view(obj) is not None:
             return None
         for name in _LEAF_HANDLERS:
-            encoded = ALL[name].encode(obj, CompressionConfig()) if not self._dry else None
+            encoded = None if self._dry else self._encoded(name, obj, nbytes)
             if encoded is not None:
                 self.leaves.append(encoded.blob)
                 self.leaf_bytes += nbytes
@@ -212,6 +224,13 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 self._leaf_ids[id(obj)] = reference
                 return reference
         return None
+
+    def _encoded(self, handler: str, obj: Any, nbytes: int) -> Any:
+        def encode() -> Any:
+            return ALL[handler].encode(obj, CompressionConfig())
+
+        self._pace.tick()
+        return self._pace.call(encode) if nbytes >= _SLOW_LEAF else encode()
 
     def _keep(self, buffer: pickle.PickleBuffer) -> bool:
         """False takes the buffer out of the stream."""

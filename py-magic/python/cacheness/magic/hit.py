@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,20 +13,22 @@ from cacheness.errors import CacheError
 from cacheness.magic import graph, namespace
 from cacheness.magic.capture import replay
 from cacheness.magic.cell import Cell, Payload
+from cacheness.magic.pace import undisturbed
 from cacheness.magic.report import Record
 from cacheness.magic.resolve import Resolved
-from cacheness.magic.state import write_states
+from cacheness.magic.state import read_states, write_states
 
 
 @dataclass
 class Hit:
-    """A loaded entry that is about to be restored."""
+    """A loaded entry that is about to be restored. `told` is given the record when that is done."""
 
     cell: Cell
     entry: Entry
     resolved: Resolved
     payload: Payload
     sources: dict[str, str]
+    told: Callable[[Record], None] = lambda _: None
 
     @property
     def value(self) -> Any:
@@ -33,15 +36,36 @@ class Hit:
         shown = any(output.kind == "result" for output in self.payload.outputs)
         return None if shown else self.payload.result
 
-    def restore(self) -> Record:
-        """Does to the kernel what the cell did."""
-        shell, payload = self.cell.shell, self.payload
+    def apply(self) -> None:
+        """Does to the namespace, to what is in it and to the process what the cell did: all of it,
+        or nothing.
+        """
+        payload, user_ns = self.payload, self.cell.shell.user_ns
+        names, states = dict(user_ns), read_states() if payload.states else {}
+        changed: list[tuple[Any, namespace.Content]] = []
+        try:
+            with undisturbed():
+                # Writing into an array that fits cannot fail, so arrays come last, and need no
+                # copy to go back to.
+                for ordinal, content in sorted(payload.contents.items(), key=_arrays_last):
+                    obj = self.resolved.walk.object(ordinal)
+                    if content.family != "array":
+                        changed.append((obj, namespace.content(obj)))
+                    namespace.restore(obj, content)
+                namespace.apply(user_ns, payload.made)
+                write_states(payload.states)
+        except BaseException:
+            for obj, content in reversed(changed):
+                namespace.restore(obj, content)
+            namespace.apply(user_ns, namespace.undone(payload.made, names))
+            write_states({n: (after, states[n]) for n, (_, after) in payload.states.items()})
+            raise
+
+    def replay(self) -> Record:
+        """Shows what the cell showed. It is as if it had just run then."""
+        payload = self.payload
         graph.remember_sources(self.sources)
-        for ordinal, content in payload.contents.items():
-            namespace.restore(self.resolved.walk.object(ordinal), content)
-        namespace.apply(shell.user_ns, payload.made)
-        write_states(payload.states)
-        replay(shell, payload.outputs, payload.result)
+        replay(self.cell.shell, payload.outputs, payload.result)
         self.cell.cache.touch(self.entry.id)
         record = self.cell.record(
             "hit",
@@ -52,7 +76,12 @@ class Hit:
             age_s=max(0.0, time.time() - self.entry.created),
         )
         record.saved_s = (self.entry.elapsed or 0.0) - record.elapsed_s
+        self.told(record)
         return record
+
+
+def _arrays_last(item: tuple[int, namespace.Content]) -> bool:
+    return item[1].family == "array"
 
 
 def load(cell: Cell, entry: Entry, resolved: Resolved) -> Hit:
@@ -63,9 +92,11 @@ def load(cell: Cell, entry: Entry, resolved: Resolved) -> Hit:
     """
 
     def blob(ordinal: int) -> Any:
+        cell.pace.tick()
         return cell.cache.read(entry, ordinal)
 
-    payload = graph.load(blob, cell.shell.user_ns, resolved.walk)
+    with cell.pace.step("loading"):
+        payload = graph.load(blob, cell.shell.user_ns, resolved.walk)
     for ordinal, content in payload.contents.items():
         if not namespace.fits(resolved.walk.object(ordinal), content):
             raise CacheError("an array was resized or retyped in place")

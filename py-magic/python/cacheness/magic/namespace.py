@@ -151,6 +151,13 @@ def apply(namespace: dict[str, Any], made: Difference) -> None:
     namespace.update(made.bound)
 
 
+def undone(made: Difference, before: dict[str, Any]) -> Difference:
+    """What leads back to `before` for the names that `made` binds or deletes."""
+    touched = [*made.bound, *made.deleted]
+    bound = {name: before[name] for name in touched if name in before}
+    return Difference(bound, [name for name in touched if name not in before])
+
+
 # --- content in place -----------------------------------------------------------------------------
 
 

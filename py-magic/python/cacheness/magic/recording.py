@@ -75,9 +75,12 @@ class Recorder:
 
     def start(self) -> None:
         """Notes everything that has to be known from before the run, and puts the taps on."""
-        resolved, user_ns = self._resolved, self._cell.shell.user_ns
-        named = resolved.named
-        self._named = dict(zip(named, self._cell.cache.digest_paths(named), strict=True))
+        resolved, cell, user_ns = self._resolved, self._cell, self._cell.shell.user_ns
+        if resolved.named:
+            with cell.pace.step("hashing the files that the cell names", cell.budget_s):
+                cell.pace.tick(sum(map(os.path.getsize, resolved.named)))
+                digests = cell.pace.call(lambda: cell.cache.digest_paths(resolved.named))
+            self._named = dict(zip(resolved.named, digests, strict=True))
         self._before = namespace.snapshot(user_ns)
         imported = (sys.modules.get(name) for name in resolved.facts.imports)
         self._members = namespace.members((*resolved.roots.values(), *imported))

@@ -64,10 +64,14 @@ class Record:
 
     def _parts(self) -> list[str]:
         if self.outcome == "hit":
+            took = (
+                f"{duration(self.elapsed_s)} instead of {duration(self.saved_s + self.elapsed_s)}"
+            )
+            pays = f", saves {duration(self.saved_s)}" if self.saved_s > 0 else ": does not pay"
             return [
                 f"restored {self._what()}".rstrip(),
                 size(self.size_bytes),
-                f"{duration(self.elapsed_s)} instead of {duration(self.saved_s + self.elapsed_s)}",
+                took + pays,
                 f"{duration(self.age_s)} old" if self.age_s >= 1 else "just stored",
                 *self.notes,
             ]
@@ -81,8 +85,8 @@ class Record:
         return _names(self.restored) or ("outputs" if self.outputs else "")
 
 
-def publish(shell: Any, record: Record) -> None:
-    """Shows the line under the cell's outputs."""
+def publish(shell: Any, record: Record, display_id: str | None = None) -> None:
+    """Shows the line under the cell's outputs, or in place of what has this display id."""
     text = record.sentence()
     mark, _, rest = text.partition(" ")
     bundle = {
@@ -94,7 +98,10 @@ def publish(shell: Any, record: Record) -> None:
         ),
     }
     metadata = {"tags": [TAG], "cacheness": record.as_metadata()}
-    shell.display_pub.publish(bundle, metadata)
+    options: dict[str, Any] = {}
+    if display_id is not None:
+        options = {"transient": {"display_id": display_id}, "update": True}
+    shell.display_pub.publish(bundle, metadata, **options)
 
 
 def _marked_up(text: str) -> str:

@@ -18,12 +18,13 @@ from typing import Any
 
 from cacheness._cacheness import Cache, CellFacts, Key, Walk, analyse_python, digest_bytes, make_key
 from cacheness.decompose.code import dotted_names
-from cacheness.decompose.parts import Extent
+from cacheness.decompose.parts import Decomposed, Extent
 from cacheness.errors import UnstableValueError
 from cacheness.fingerprint import Decomposer, fingerprint
 from cacheness.magic.describe import describe, describe_text
 from cacheness.magic.namespace import is_own_name, names_surely_bound
 from cacheness.magic.options import Options
+from cacheness.magic.pace import Pace
 from cacheness.magic.state import unusual_options
 from cacheness.origin import code_origin, is_installed_file, package_version, type_home
 
@@ -113,6 +114,7 @@ def resolve(
     namespace: dict[str, Any],
     options: Options,
     cache: Cache,
+    pace: Pace,
 ) -> Resolved:
     """The key of a cell, from what it reads now.
 
@@ -123,10 +125,10 @@ def resolve(
     _refuse_dynamic(facts, namespace)
     names = _live_names(facts, namespace)
     decomposer = Decomposer(namespace)
-    walk = Walk(decomposer)
+    walk = Walk(_paced(decomposer, pace))
     roots: dict[str, Any] = {}
     inputs: list[PlainInput] = [
-        ("source", "cell", _source_digest(facts), _text_detail(source)),
+        ("source", "cell", source_digest(facts), _text_detail(source)),
         _version("cell entries", ENTRY_FORMAT),
     ]
     pending = names
@@ -142,7 +144,7 @@ def resolve(
     unusual = unusual_options()
     if unusual is not None:
         inputs.append(("state", "options of the libraries", unusual, None))
-    inputs += _declared(options, cache)
+    inputs += _declared(options, cache, pace)
     inputs += _local_modules(facts, cache)
     inputs += _constants(facts, roots)
     inputs += [
@@ -172,9 +174,17 @@ def resolve(
     )
 
 
-def walk_again(resolved: Resolved, namespace: dict[str, Any]) -> Walk:
+def _paced(decomposer: Decomposer, pace: Pace) -> Callable[[Any], Decomposed]:
+    def paced(value: Any) -> Decomposed:
+        pace.tick(value.nbytes if type(value).__name__ == "ndarray" else 0)
+        return decomposer(value)
+
+    return paced
+
+
+def walk_again(resolved: Resolved, namespace: dict[str, Any], pace: Pace) -> Walk:
     """The same objects, as they are after the run, including those that left the graph."""
-    walk = Walk(Decomposer(namespace))
+    walk = Walk(_paced(Decomposer(namespace), pace))
     for value in resolved.roots.values():
         walk.add(value)
     for ordinal in range(len(resolved.walk)):
@@ -226,7 +236,8 @@ def _split_words(text: str) -> list[str]:
     return "".join(char if char.isalnum() or char == "_" else " " for char in text).split()
 
 
-def _source_digest(facts: list[CellFacts]) -> str:
+def source_digest(facts: list[CellFacts]) -> str:
+    """The digest of a cell's own code, that of its magics included."""
     if len(facts) == 1 and not facts[0].quiet:
         return facts[0].source
     parts = ":".join(f"{fact.source}{'quiet' * fact.quiet}" for fact in facts)
@@ -271,7 +282,7 @@ def _sharing(walk: Walk, extents: list[Extent]) -> str | None:
     return _text_digest(f"{aliases}{overlaps}")
 
 
-def _declared(options: Options, cache: Cache) -> list[PlainInput]:
+def _declared(options: Options, cache: Cache, pace: Pace) -> list[PlainInput]:
     """What `inputs=` names; a pattern stands for the files that it matches now.
 
     Raises:
@@ -284,7 +295,7 @@ def _declared(options: Options, cache: Cache) -> list[PlainInput]:
             raise UncacheableError(f"the input `{text}` does not exist")
         paths += matches
     paths = list(dict.fromkeys(paths))
-    digests = cache.digest_paths(paths)
+    digests = pace.call(lambda: cache.digest_paths(paths)) if paths else []
     return [(kind, path, digest, None) for path, (kind, digest) in zip(paths, digests, strict=True)]
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from typing import Any
 
+from cacheness._cacheness import Walk
 from cacheness.errors import UnstableValueError
 from cacheness.magic import graph, namespace, observe
 from cacheness.magic.capture import compact
 from cacheness.magic.cell import Cell, Payload
 from cacheness.magic.evidence import effects, observed_inputs
+from cacheness.magic.pace import TooCostlyError, undisturbed
 from cacheness.magic.recording import Recording
 from cacheness.magic.report import Record
 from cacheness.magic.resolve import Resolved, UncacheableError, walk_again
@@ -45,19 +48,21 @@ def store(cell: Cell, resolved: Resolved, recording: Recording, reason: str) -> 
         "execution_count": getattr(cell.shell, "execution_count", None),
     }
     ttl = cell.default_ttl if cell.options.ttl is None else cell.options.ttl
-    stored = cell.cache.store(
-        resolved.key,
-        scope="",
-        face=_FACE,
-        data_type="cell",
-        blobs=stored_graph.blobs,
-        name=cell.options.key,
-        lineage=cell.lineages(resolved)[0],
-        ttl=None if ttl is None or math.isinf(ttl) else ttl,
-        elapsed=recording.elapsed,
-        observed=observed,
-        meta=json.dumps(meta),
-    )
+    # Half of this cannot be undone; an interrupt that comes now comes too late.
+    with undisturbed():
+        stored = cell.cache.store(
+            resolved.key,
+            scope="",
+            face=_FACE,
+            data_type="cell",
+            blobs=stored_graph.blobs,
+            name=cell.options.key,
+            lineage=cell.lineages(resolved)[0],
+            ttl=None if ttl is None or math.isinf(ttl) else ttl,
+            elapsed=recording.elapsed,
+            observed=observed,
+            meta=json.dumps(meta),
+        )
     if stored.oversized:
         cell.notes.append("this entry alone is larger than the cache may be")
     return cell.record(
@@ -95,14 +100,14 @@ def _payload(cell: Cell, resolved: Resolved, recording: Recording) -> Payload:
         made.bound = {n: v for n, v in made.bound.items() if n in options.variables}
     for name in options.exclude:
         made.bound.pop(name, None)
-    contents = _contents(resolved, user_ns)
+    contents = _contents(cell, resolved)
     return Payload(made, contents, {}, compact(recording.outputs), _result(recording.result))
 
 
-def _contents(resolved: Resolved, user_ns: dict[str, Any]) -> dict[int, namespace.Content]:
+def _contents(cell: Cell, resolved: Resolved) -> dict[int, namespace.Content]:
     """The content of objects that were there before and are different now."""
     try:
-        after = walk_again(resolved, user_ns)
+        after = walk_again(resolved, cell.shell.user_ns, cell.pace)
     except UnstableValueError as error:
         raise UncacheableError(f"a variable that it changed now holds {error}") from None
     walk = resolved.walk
@@ -121,16 +126,35 @@ def _result(result: Any) -> Any:
 
 
 def _graph(cell: Cell, resolved: Resolved, payload: Payload) -> graph.Graph:
-    walk, user_ns = resolved.walk, cell.shell.user_ns
-    try:
-        return graph.dump(payload, user_ns, walk, resolved.extents)
-    except Exception as error:
-        blamed = graph.blame({**payload.made.bound, "_": payload.result}, user_ns, walk)
-        if blamed is None:
-            raise UncacheableError(f"its results cannot be stored: {error}") from error
-        if blamed.name != "_":
-            raise UncacheableError(str(blamed)) from error
-    # The result was shown; that it cannot be had again as `_` is no reason to lose the rest.
-    payload.result = None
-    cell.notes.append("its last expression's value comes back as output only")
-    return graph.dump(payload, user_ns, walk, resolved.extents)
+    """What is stored of the payload.
+
+    Raises:
+        TooCostlyError: restoring it would take longer than running it, and nobody asked for it.
+    """
+    walk, user_ns, began = resolved.walk, cell.shell.user_ns, time.monotonic()
+    limit = cell.affordable_s - cell.hashing_s
+    with cell.pace.step("storing", limit):
+        try:
+            made = graph.dump(payload, user_ns, walk, cell.pace, resolved.extents)
+        except TooCostlyError:
+            raise
+        except Exception as error:
+            _blame(payload, error, user_ns, walk)
+            # The result was shown; that it cannot be had again as `_` is no reason to lose the
+            # rest.
+            payload.result = None
+            cell.notes.append("its last expression's value comes back as output only")
+            made = graph.dump(payload, user_ns, walk, cell.pace, resolved.extents)
+        cell.pace.tick()
+    cell.encoding_s = time.monotonic() - began
+    return made
+
+
+def _blame(payload: Payload, error: Exception, user_ns: dict[str, Any], walk: Walk) -> None:
+    """Raises unless it is only the value of the last expression that cannot be stored."""
+    blamed = graph.blame({**payload.made.bound, "_": payload.result}, user_ns, walk)
+    if blamed is None:
+        raise UncacheableError(f"its results cannot be stored: {error}") from error
+    if blamed.name != "_":
+        hint = f"exclude={blamed.name} caches the rest, without it"
+        raise UncacheableError(f"{blamed}; {hint}") from error
