@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cacheness.decorators import cached
     from cacheness.errors import (
         CacheConfigError,
+        CacheDependencyError,
         CacheError,
         CacheIntegrityError,
         CacheKeyError,
@@ -26,6 +27,7 @@ __all__ = [
     "CacheConfig",
     "CacheConfigError",
     "CacheContext",
+    "CacheDependencyError",
     "CacheError",
     "CacheIntegrityError",
     "CacheKeyError",

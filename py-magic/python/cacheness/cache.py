@@ -14,6 +14,7 @@ from cacheness.config import CacheConfig
 from cacheness.durations import UNSET, Unset
 from cacheness.errors import (
     CacheConfigError,
+    CacheDependencyError,
     CacheError,
     CacheIntegrityError,
     CacheKeyError,
@@ -371,6 +372,8 @@ class UnifiedCache:
 
     def _damaged(self, reason: str, strict: bool, error: Exception | None = None) -> None:
         if strict:
+            if isinstance(error, CacheDependencyError):
+                raise error
             raise CacheIntegrityError(reason) from error
         self.warn(f"{reason}; it counts as a miss, and the next put replaces it")
 

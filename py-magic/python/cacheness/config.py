@@ -171,6 +171,10 @@ class HandlerConfig:
             raise CacheConfigError("handler_priority takes a list of names, not one text")
         for name in self.handler_priority:
             _choice("handler_priority", name, HANDLERS)
+            if not getattr(self, f"enable_{name}"):
+                raise contradiction(
+                    "handler_priority", self.handler_priority, f"enable_{name}", False
+                )
 
     def order(self) -> list[str]:
         """The enabled handlers: those of `handler_priority` first, then the others."""

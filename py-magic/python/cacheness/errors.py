@@ -1,5 +1,11 @@
 """What cacheness raises. `CacheError` is the root; each also is the built-in it resembles."""
 
+import re
+from typing import Final
+
+# How a fingerprint's path names an attribute, and one that is a slot.
+_ATTRIBUTE: Final = re.compile(r"\['\.(\w+)'\]|\['state'\]\[[01]\]\['(\w+)'\]")
+
 
 class CacheError(Exception):
     """Root of everything that cacheness raises on purpose."""
@@ -14,6 +20,7 @@ class UnstableValueError(CacheKeyError):
     content (as in `.session` or `[0]['lock']`), `why` says what is wrong with it."""
 
     def __init__(self, path: str, why: str) -> None:
+        path = _ATTRIBUTE.sub(lambda found: f".{found[1] or found[2]}", path)
         super().__init__(f"{path or 'the value'}: {why}")
         self.path = path
         self.why = why
@@ -25,6 +32,11 @@ class CacheConfigError(CacheError, ValueError):
 
 class CacheValueError(CacheError, ValueError):
     """A value cannot be stored."""
+
+
+class CacheDependencyError(CacheError, ImportError):
+    """A value or an option takes an optional package that is not installed; the message names the
+    extra that brings it."""
 
 
 class CacheStorageError(CacheError, OSError):

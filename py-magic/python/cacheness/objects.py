@@ -2,11 +2,12 @@
 
 import io
 import pickle
-import sys
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from cacheness.errors import CacheValueError
+from cacheness.optional import how_to_get
+from cacheness.unpicklable import culprit
 
 # Below this a buffer travels inside the stream: a section of its own would cost more.
 SMALLEST_BUFFER: Final = 1024
@@ -40,9 +41,11 @@ def dump(value: object, *, by_value: bool = False) -> tuple[bytes, list[Buffer]]
     except Exception as error:
         cloud = _cloudpickle()
         if cloud is None:
-            hint = "" if "cloudpickle" in sys.modules else " (cloudpickle, if installed, may)"
-            raise CacheValueError(f"a {_kind(value)} cannot be pickled: {error}{hint}") from error
-        return _dump_cloud(cloud, value)
+            raise _refusal(value, error) from error
+    try:
+        return _dump_with(cloud.Pickler, value)
+    except Exception as error:
+        raise _refusal(value, error) from error
 
 
 def load(stream: bytes | bytearray, buffers: Sequence[object]) -> Any:
@@ -51,11 +54,28 @@ def load(stream: bytes | bytearray, buffers: Sequence[object]) -> Any:
     return pickle.loads(stream, buffers=buffers)
 
 
-def _dump_cloud(cloud: Any, value: object) -> tuple[bytes, list[Buffer]]:
-    try:
-        return _dump_with(cloud.Pickler, value)
-    except Exception as error:
-        raise CacheValueError(f"a {_kind(value)} cannot be pickled: {error}") from error
+def _refusal(value: object, error: Exception) -> CacheValueError:
+    """Says which part it is that cannot be pickled."""
+    path, part = culprit(value, _attempt)
+    what = f"a {_kind(value)}" if part is value else path
+    text = f"{what} cannot be pickled: {_attempt(part) or error}"
+    if _cloudpickle() is None:
+        text += f" (cloudpickle may: {how_to_get('cloudpickle')})"
+    return CacheValueError(text)
+
+
+def _attempt(value: object) -> Exception | None:
+    """What keeps `value` from being pickled."""
+    cloud = _cloudpickle()
+    failure: Exception | None = None
+    for pickler in (pickle.Pickler, *([cloud.Pickler] if cloud else [])):
+        try:
+            _dump_with(pickler, value)
+        except Exception as error:
+            failure = error
+        else:
+            return None
+    return failure
 
 
 def _dump_with(pickler: Any, value: object) -> tuple[bytes, list[Buffer]]:

@@ -3,6 +3,7 @@
 import ast
 import io
 import sys
+import zipfile
 from typing import TYPE_CHECKING, Any, Final
 
 from cacheness._cacheness import Blob, array_spec, blob_of, decode_array, encode_array
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 MOST_DIMENSIONS: Final = 8
 # The one array of an archive.
 _MEMBER: Final = "a"
+# Characters of a dtype; NumPy refuses to read more than 10,000 of a header.
+LONGEST_HEADER: Final = 9_000
 _PLAIN_KINDS: Final = frozenset("biufcmMSUV")
 
 
@@ -38,8 +41,10 @@ class ArrayHandler:
         meta: dict[str, Any] = {}
         if compression.use_blosc2_arrays and array.ndim <= MOST_DIMENSIONS:
             blob, meta = _to_frame(numpy, array, dtype, compression)
+        if blob is None and len(dtype) < LONGEST_HEADER:
+            blob = _to_npz(numpy, array, dtype, compression)
         if blob is None:
-            blob = _to_npz(numpy, array, compression)
+            return None
         return Encoded(self.name, "array", meta, blob)
 
     def decode(self, meta: dict[str, Any], blob: Blob) -> Any:
@@ -81,10 +86,18 @@ def _to_frame(
     return blob, {"order": order, "ndim": array.ndim}
 
 
-def _to_npz(numpy: Any, array: "np.ndarray[Any, Any]", compression: CompressionConfig) -> Blob:
+def _to_npz(
+    numpy: Any, array: "np.ndarray[Any, Any]", dtype: str, compression: CompressionConfig
+) -> Blob:
     archive = io.BytesIO()
-    save = numpy.savez_compressed if compression.npz_compression else numpy.savez
-    save(archive, **{_MEMBER: array})
+    method = zipfile.ZIP_DEFLATED if compression.npz_compression else zipfile.ZIP_STORED
+    # Version 3 is for names that are not ASCII; left to choose, NumPy warns of it.
+    version = (1, 0) if dtype.isascii() else (3, 0)
+    with (
+        zipfile.ZipFile(archive, "w", method) as members,
+        members.open(f"{_MEMBER}.npy", "w", force_zip64=True) as member,
+    ):
+        numpy.lib.format.write_array(member, array, version=version, allow_pickle=False)
     return blob_of("npz", archive.getbuffer())
 
 

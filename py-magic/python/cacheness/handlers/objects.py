@@ -6,6 +6,7 @@ from cacheness import objects
 from cacheness._cacheness import Blob, decode_object, encode_object, object_sections
 from cacheness.config import CompressionConfig
 from cacheness.handlers.base import Encoded, threads
+from cacheness.optional import missing
 
 
 class ObjectHandler:
@@ -28,7 +29,12 @@ class ObjectHandler:
     def decode(self, meta: dict[str, Any], blob: Blob) -> Any:
         sections = [bytearray(length) for length in object_sections(blob)]
         decode_object(blob, sections)
-        return objects.load(sections[0], sections[1:])
+        try:
+            return objects.load(sections[0], sections[1:])
+        except ModuleNotFoundError as error:
+            if error.name is None:
+                raise
+            raise missing(error.name, f"reading this {meta.get('type', 'object')}") from error
 
 
 def _type_name(value: object) -> str:

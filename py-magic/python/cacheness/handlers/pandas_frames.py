@@ -8,6 +8,7 @@ left to pickle, which holds everything.
 import sys
 from typing import Any, Final
 
+from cacheness import optional
 from cacheness._cacheness import Blob, decode_table, encode_table
 from cacheness.config import CompressionConfig
 from cacheness.errors import CacheValueError
@@ -205,8 +206,9 @@ def _same_index(a: Any, b: Any) -> bool:
 
 
 def _read_arrow(blob: Blob) -> Any:
-    import pyarrow as pa
-
+    purpose = "reading this table"
+    optional.load("pandas", purpose)
+    pa = optional.load("pyarrow", purpose)
     return pa.RecordBatchReader.from_stream(decode_table(blob)).read_all()
 
 

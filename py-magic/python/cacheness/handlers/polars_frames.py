@@ -3,6 +3,7 @@
 import sys
 from typing import Any, Final
 
+from cacheness import optional
 from cacheness._cacheness import Blob, decode_table, encode_table
 from cacheness.config import CompressionConfig
 from cacheness.handlers.base import Encoded
@@ -31,9 +32,7 @@ class PolarsFrameHandler:
         return Encoded(self.name, "polars_dataframe", {}, blob)
 
     def decode(self, meta: dict[str, Any], blob: Blob) -> Any:
-        import polars
-
-        return polars.DataFrame(decode_table(blob))
+        return _to_frame(blob)
 
 
 class PolarsSeriesHandler:
@@ -52,9 +51,7 @@ class PolarsSeriesHandler:
         return Encoded(self.name, "polars_series", {}, blob)
 
     def decode(self, meta: dict[str, Any], blob: Blob) -> Any:
-        import polars
-
-        return polars.DataFrame(decode_table(blob)).to_series()
+        return _to_frame(blob).to_series()
 
 
 def _loaded(value: object) -> Any:
@@ -62,6 +59,10 @@ def _loaded(value: object) -> Any:
     if type(value).__module__.partition(".")[0] != "polars":
         return None
     return sys.modules.get("polars")
+
+
+def _to_frame(blob: Blob) -> Any:
+    return optional.load("polars", "reading this table").DataFrame(decode_table(blob))
 
 
 def _exact(dtype: Any) -> bool:
