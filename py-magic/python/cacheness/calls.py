@@ -1,6 +1,7 @@
 """One cached function: the keys of its calls, their lookup and storage."""
 
 import inspect
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from cacheness._cacheness import Key, make_key
 from cacheness.cache import MISSING, Draft, UnifiedCache
 from cacheness.durations import Unset
-from cacheness.errors import CacheError, CacheKeyError
-from cacheness.functions import FunctionIdentity
+from cacheness.errors import CacheKeyError
+from cacheness.functions import State
+from cacheness.identity import Identity
 from cacheness.keys import checked_name, digest
 from cacheness.notices import warn
 from cacheness.opening import get_cache
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from cacheness.decorators import KeyFunction
 
 FACE: Final = "call"
+_MOST_IDENTITIES: Final = 256
+_lock = threading.Lock()
 
 
 class Options(NamedTuple):
@@ -45,22 +49,21 @@ class CacheInfo(dict[str, Any]):
 
 
 class Call(NamedTuple):
-    """One call: its key, and what beside the arguments its result depends on."""
+    """One call: its key, and what beside the arguments its result depends on.
+
+    Attributes:
+        texts: the arguments that make the key.
+        owner: the digest of what the instance or class of a method declares, by "self".
+        identity: of the code; `None` if a version stands for it.
+        state: of the code, when it was looked at last.
+    """
 
     cache: UnifiedCache
     key: Key
     texts: dict[str, str]
-    scope: str
-    state: dict[str, str]
-    parts: list[str]
-    """What the function was when the call began, for `FunctionIdentity.learn`."""
-
-    @property
-    def turn_key(self) -> Key:
-        """What only one may compute at a time."""
-        turn: list[_PlainInput] = [("parameter", self.scope, self.key.digest, None)]
-        turn += [("state", name, found, None) for name, found in sorted(self.state.items())]
-        return make_key("turn", turn)
+    owner: dict[str, str]
+    identity: Identity | None
+    state: State
 
 
 class CachedFunction:
@@ -74,64 +77,104 @@ class CachedFunction:
         self.scope = checked_name(self.name if prefix is None else prefix)
         self._signature = inspect.signature(function)
         self._takes_self = _takes_self(function, self._signature)
-        self._identity = FunctionIdentity(function)
+        self._identities: dict[tuple[type, ...], Identity] = {}
+        self._label = f"function {self.name}"
         self._defaults: dict[str, str | None] = {}
-        self._lock = threading.Lock()
         self.hits = 0
         self.misses = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (CachedFunction, (self.function, self.options))
 
     # -- keys ---------------------------------------------------------------------------------
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
-        """`call`, or `None` with a warning where the cache cannot do its part."""
+        """The call, or `None` with a warning where the cache cannot do its part. Raises `TypeError`
+        for arguments that the function does not take."""
+        bound = self._signature.bind(*args, **kwargs)
         try:
-            return self.call(args, kwargs)
+            return self._call(bound, args, kwargs)
         except CacheKeyError:
             raise
-        except CacheError as error:
+        except Exception as error:
             warn(f"{self.name} runs without its cache: {error}")
             return None
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def _call(
+        self, bound: inspect.BoundArguments, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Call:
         """The call's key: the bound arguments by name, without `self` and without what equals its
-        default. Raises `TypeError` for arguments that the function does not take."""
-        bound = self._signature.bind(*args, **kwargs)
+        default."""
         cache = self.cache
-        function, parts = self._function_digest()
-        state = {f"function {self.name}": function}
+        owner: dict[str, str] = {}
+        classes: set[type] = set()
         if self._takes_self and bound.arguments:
-            owner = bound.arguments.pop(next(iter(bound.arguments)))
-            state["self"] = self._owner_digest(cache, owner)
+            instance = bound.arguments.pop(next(iter(bound.arguments)))
+            owner["self"] = self._declared(cache, instance)
+            classes.add(instance if isinstance(instance, type) else type(instance))
         if self.options.key_func is not None:
             texts = {"key_func": self._own_key(cache, args, kwargs, bound)}
         else:
-            texts = self._texts(cache, bound)
-        return Call(cache, cache.keys.make(texts, shown=False), texts, self.scope, state, parts)
+            texts = self._texts(cache, bound, classes)
+        identity = self._identity(classes)
+        state = identity.now() if identity is not None else self._version()
+        return Call(cache, cache.keys.make(texts, shown=False), texts, owner, identity, state)
+
+    def turn_key(self, call: Call) -> Key:
+        """What only one may compute at a time."""
+        turn: list[_PlainInput] = [("parameter", self.scope, call.key.digest, None)]
+        turn.append(("state", self._label, call.state.code, None))
+        turn += [("state", name, found, None) for name, found in call.owner.items()]
+        return make_key("turn", turn)
 
     @property
     def cache(self) -> UnifiedCache:
         """The cache that was given, else the one of the current directory."""
         return self.options.cache or get_cache()
 
-    def _texts(self, cache: UnifiedCache, bound: inspect.BoundArguments) -> dict[str, str]:
+    def _identity(self, classes: set[type]) -> Identity | None:
+        """Of the function with the classes of its arguments, whose methods it may call."""
+        if self.options.version is not None:
+            return None
+        roots = tuple(sorted(classes, key=lambda kind: (kind.__module__, kind.__qualname__)))
+        identity = self._identities.get(roots)
+        if identity is None:
+            if len(self._identities) >= _MOST_IDENTITIES:
+                self._identities.clear()
+            identity = self._identities[roots] = Identity(self.function, *roots)
+        return identity
+
+    def _version(self) -> State:
+        text = digest(f"version {self.options.version!r}")
+        return State(text, text, {})
+
+    def _texts(
+        self, cache: UnifiedCache, bound: inspect.BoundArguments, classes: set[type]
+    ) -> dict[str, str]:
         texts: dict[str, str] = {}
         for name, value in bound.arguments.items():
             parameter = self._signature.parameters[name]
             if parameter.kind is parameter.VAR_KEYWORD:
-                self._add_keywords(cache, name, value, texts)
+                self._add_keywords(cache, name, value, texts, classes)
                 continue
-            text = cache.keys.text(name, value)
+            text = cache.keys.text(name, value, classes)
             if text != self._default_text(cache, parameter):
                 texts[name] = text
         return texts
 
     def _add_keywords(
-        self, cache: UnifiedCache, name: str, values: dict[str, Any], texts: dict[str, str]
+        self,
+        cache: UnifiedCache,
+        name: str,
+        values: dict[str, Any],
+        texts: dict[str, str],
+        classes: set[type],
     ) -> None:
         for keyword, value in values.items():
             # f(a, /, **others) takes an `a` in others as well.
             own = keyword in self._signature.parameters
-            texts[f"**{name}\0{keyword}" if own else keyword] = cache.keys.text(keyword, value)
+            text = cache.keys.text(keyword, value, classes)
+            texts[f"**{name}\0{keyword}" if own else keyword] = text
 
     def _default_text(self, cache: UnifiedCache, parameter: inspect.Parameter) -> str | None:
         if parameter.kind is parameter.VAR_POSITIONAL:
@@ -167,13 +210,7 @@ class CachedFunction:
         assert key_func is not None
         return cache.keys.text("key_func", key_func(self.function, args, {**named, **kwargs}))
 
-    def _function_digest(self) -> tuple[str, list[str]]:
-        if self.options.version is not None:
-            return digest(f"version {self.options.version!r}"), []
-        text, parts = self._identity.text()
-        return digest(text), parts
-
-    def _owner_digest(self, cache: UnifiedCache, owner: object) -> str:
+    def _declared(self, cache: UnifiedCache, owner: object) -> str:
         """Of the instance or class of a method: which class it is, and what that declares."""
         kind = owner if isinstance(owner, type) else type(owner)
         text = f"{kind.__module__}.{kind.__qualname__}"
@@ -186,14 +223,16 @@ class CachedFunction:
 
     def find(self, call: Call, *, count: bool = True) -> Any:
         """The stored result, or `MISSING`. Never raises: a failure costs a warning."""
+
+        def present(kind: str, name: str, stored: str) -> str | None:
+            if name != self._label:
+                return call.owner.get(name)
+            if call.identity is not None and call.identity.accepts(call.state, stored):
+                return stored
+            return call.state.digest
+
         try:
-            value = call.cache.fetch(
-                call.key,
-                self.scope,
-                None,
-                lambda kind, name, stored: call.state.get(name),
-                log=count,
-            )
+            value = call.cache.fetch(call.key, self.scope, None, present, log=count)
             if value is MISSING and count:
                 call.cache.core.record_miss()
         except Exception as error:
@@ -203,11 +242,29 @@ class CachedFunction:
             self._count(value is not MISSING)
         return value
 
-    def keep(self, call: Call, value: object, started: float) -> None:
+    def look(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Call | None, Any]:
+        """`begin`, and what is stored for the call."""
+        call = self.begin(args, kwargs)
+        return call, MISSING if call is None else self.find(call)
+
+    def look_again(self, call: Call) -> tuple[Call, Any]:
+        """The same after a wait: somebody may have stored it, and what the function reads may have
+        changed."""
+        if call.identity is not None:
+            try:
+                call = call._replace(state=call.identity.now())
+            except Exception as error:
+                warn(f"{self.name} could not be looked at again: {error}")
+        return call, self.find(call, count=False)
+
+    def start(self, call: Call, *, alone: bool = True) -> "Run":
+        """Begins a run. `alone`: nothing of the program but other threads can run meanwhile."""
+        return Run(self, call, alone)
+
+    def store(self, call: Call, value: object, elapsed: float) -> None:
         """Stores a result. Never raises: a failure costs a warning."""
+        inputs = [(self._label, call.state.digest), *call.owner.items()]
         try:
-            if self._identity.learn(call.parts):
-                call.state[f"function {self.name}"] = self._function_digest()[0]
             draft = Draft(
                 key=call.cache.keys.make(call.texts, shown=True),
                 scope=self.scope,
@@ -215,15 +272,15 @@ class CachedFunction:
                 name=self.name,
                 description=self.options.description or self.name,
                 ttl=call.cache.lifetime(self.options.ttl_hours, self.options.ttl),
-                elapsed=time.perf_counter() - started,
-                observed=tuple(("state", name, found, None) for name, found in call.state.items()),
+                elapsed=elapsed,
+                observed=tuple(("state", name, found, None) for name, found in inputs),
             )
             call.cache.store(value, draft)
         except Exception as error:
             warn(f"the result of {self.name} was not stored: {error}")
 
     def _count(self, hit: bool) -> None:
-        with self._lock:
+        with _lock:
             if hit:
                 self.hits += 1
             else:
@@ -251,13 +308,50 @@ class CachedFunction:
 
     def clear(self) -> int:
         """Removes exactly this function's entries."""
-        with self._lock:
+        with _lock:
             self.hits = self.misses = 0
         return self.cache.core.remove_where(face=FACE, scope=self.scope, name=self.name)
 
     def visible_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """The key of a call, 16 hex digits."""
-        return self.call(args, kwargs).key.visible
+        return self._call(self._signature.bind(*args, **kwargs), args, kwargs).key.visible
+
+
+class Run:
+    """One run of a cached function; ends with `keep` or `drop`. Neither raises."""
+
+    def __init__(self, cached_function: CachedFunction, call: Call, alone: bool) -> None:
+        self._function = cached_function
+        self._call = call
+        self._alone = alone
+        if call.identity is not None:
+            call.identity.begin(call.state)
+        self._started = time.perf_counter()
+
+    def keep(self, value: object) -> None:
+        """Stores the result, unless somebody else changed what it depends on."""
+        elapsed = time.perf_counter() - self._started
+        blamed = self._end()
+        if blamed is None:
+            self._function.store(self._call, value, elapsed)
+        else:
+            warn(
+                f"the result of {self._function.name} was not stored: {blamed} changed while it "
+                "ran. Pass that as an argument, or give version= to leave it out"
+            )
+
+    def drop(self) -> None:
+        """There is no result."""
+        self._end()
+
+    def _end(self) -> str | None:
+        identity = self._call.identity
+        try:
+            if identity is not None:
+                return identity.end(self._call.state, alone=self._alone)
+        except Exception as error:
+            return f"something ({error})"
+        return None
 
 
 def _takes_self(function: Callable[..., Any], signature: inspect.Signature) -> bool:
@@ -272,3 +366,13 @@ def _takes_self(function: Callable[..., Any], signature: inspect.Signature) -> b
         and first.kind in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD)
         and first.name.lstrip("_") in ("self", "cls", "mcs")
     )
+
+
+def _new_lock() -> None:
+    """A fork may copy the lock while another thread holds it."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)

@@ -3,12 +3,11 @@
 import functools
 import inspect
 import pickle
-import time
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any, TypeVar, overload
 
 from cacheness.cache import MISSING, UnifiedCache
-from cacheness.calls import CachedFunction, Options
+from cacheness.calls import CachedFunction, Call, Options
 from cacheness.config import contradiction, unknown_parameter
 from cacheness.durations import UNSET, Unset, resolve
 from cacheness.errors import CacheConfigError
@@ -18,6 +17,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 KeyFunction = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], object]
 
 _OPTIONS = ("ttl_hours", "ttl", "key_prefix", "version", "key_func", "description")
+# Seconds that a call of a generator waits for another one. The consumer of that one may have
+# stopped in the middle, never to come back.
+_PATIENCE = 10.0
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
@@ -103,40 +105,47 @@ def _wrapper(function: Any) -> Callable[[CachedFunction], Any]:
 
 def _plain(cached_function: CachedFunction) -> Any:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        call = cached_function.begin(args, kwargs)
+        call, value = cached_function.look(args, kwargs)
         if call is None:
             return cached_function.function(*args, **kwargs)
-        value = cached_function.find(call)
         if value is not MISSING:
             return value
-        with turn(call.cache.core, call.turn_key):
-            # Somebody may have stored it between the look and the turn.
-            value = cached_function.find(call, count=False)
+        with turn(call.cache.core, cached_function.turn_key(call)):
+            call, value = cached_function.look_again(call)
             if value is not MISSING:
                 return value
-            started = time.perf_counter()
-            value = cached_function.function(*args, **kwargs)
-            cached_function.keep(call, value, started)
+            run = cached_function.start(call)
+            try:
+                value = cached_function.function(*args, **kwargs)
+            except BaseException:
+                run.drop()
+                raise
+            run.keep(value)
             return value
 
     return wrapper
 
 
 def _coroutine(cached_function: CachedFunction) -> Any:
+    from cacheness.background import in_thread
+
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        call = cached_function.begin(args, kwargs)
+        call, value = await in_thread(cached_function.look, args, kwargs)
         if call is None:
             return await cached_function.function(*args, **kwargs)
-        value = cached_function.find(call)
         if value is not MISSING:
             return value
-        async with async_turn(call.cache.core, call.turn_key):
-            value = cached_function.find(call, count=False)
+        async with async_turn(call.cache.core, cached_function.turn_key(call)):
+            looked, value = await in_thread(cached_function.look_again, call)
             if value is not MISSING:
                 return value
-            started = time.perf_counter()
-            value = await cached_function.function(*args, **kwargs)
-            cached_function.keep(call, value, started)
+            run = cached_function.start(looked, alone=False)
+            try:
+                value = await cached_function.function(*args, **kwargs)
+            except BaseException:
+                run.drop()
+                raise
+            await in_thread(run.keep, value)
             return value
 
     return wrapper
@@ -144,42 +153,62 @@ def _coroutine(cached_function: CachedFunction) -> Any:
 
 def _generator(cached_function: CachedFunction) -> Any:
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        call = cached_function.begin(args, kwargs)
+        call, value = cached_function.look(args, kwargs)
         if call is None:
             return (yield from cached_function.function(*args, **kwargs))
-        value = cached_function.find(call)
-        if value is not MISSING:
-            items, result = value
-            yield from items
-            return result
-        # No turn is held: a consumer may stop in the middle and never come back.
-        started = time.perf_counter()
-        record = _Record()
-        result = yield from record.through(cached_function.function(*args, **kwargs))
-        cached_function.keep(call, (record.items(), result), started)
+        if value is MISSING:
+            with turn(call.cache.core, cached_function.turn_key(call), patience=_PATIENCE):
+                call, value = cached_function.look_again(call)
+                if value is MISSING:
+                    return (yield from _recorded(cached_function, call, args, kwargs))
+        items, result = value
+        yield from items
         return result
 
     return wrapper
 
 
+def _recorded(
+    cached_function: CachedFunction, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Generator[Any, Any, Any]:
+    run = cached_function.start(call, alone=False)
+    record = _Record()
+    try:
+        result = yield from record.through(cached_function.function(*args, **kwargs))
+    except BaseException:
+        run.drop()
+        raise
+    run.keep((record.items(), result))
+    return result
+
+
 def _async_generator(cached_function: CachedFunction) -> Any:
+    from cacheness.background import in_thread
+
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        call = cached_function.begin(args, kwargs)
+        call, value = await in_thread(cached_function.look, args, kwargs)
         if call is None:
             async for item in cached_function.function(*args, **kwargs):
                 yield item
             return
-        value = cached_function.find(call)
-        if value is not MISSING:
-            for item in value[0]:
-                yield item
-            return
-        started = time.perf_counter()
-        record = _Record()
-        async for item in cached_function.function(*args, **kwargs):
-            record.add(item)
+        if value is MISSING:
+            key = cached_function.turn_key(call)
+            async with async_turn(call.cache.core, key, patience=_PATIENCE):
+                looked, value = await in_thread(cached_function.look_again, call)
+                if value is MISSING:
+                    run = cached_function.start(looked, alone=False)
+                    record = _Record()
+                    try:
+                        async for item in cached_function.function(*args, **kwargs):
+                            record.add(item)
+                            yield item
+                    except BaseException:
+                        run.drop()
+                        raise
+                    await in_thread(run.keep, (record.items(), None))
+                    return
+        for item in value[0]:
             yield item
-        cached_function.keep(call, (record.items(), None), started)
 
     return wrapper
 

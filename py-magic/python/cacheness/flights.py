@@ -27,6 +27,7 @@ class Flights:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._flights: dict[str, _Flight] = {}
+        self._waiting: dict[object, _Flight] = {}
 
     def board(self, key: str, owner: object) -> _Flight | None:
         """`None`: it is the caller's turn. Otherwise whose turn it is."""
@@ -35,6 +36,22 @@ class Flights:
             if flight is None:
                 self._flights[key] = _Flight(owner)
             return flight
+
+    def queue(self, flight: _Flight, owner: object) -> bool:
+        """Whether the caller may wait for `flight`, until `leave`: not if that waits for it."""
+        with self._lock:
+            ahead: _Flight | None = flight
+            while ahead is not None:
+                if ahead.owner == owner:
+                    return False
+                ahead = self._waiting.get(ahead.owner)
+            self._waiting[owner] = flight
+            return True
+
+    def leave(self, owner: object) -> None:
+        """Ends the caller's wait."""
+        with self._lock:
+            self._waiting.pop(owner, None)
 
     def land(self, key: str) -> None:
         """Ends the caller's turn and wakes those who wait."""
@@ -47,6 +64,7 @@ class Flights:
         """After a fork: the threads that were computing do not exist here."""
         self._lock = threading.Lock()
         self._flights = {}
+        self._waiting = {}
 
 
 FLIGHTS: Final = Flights()
@@ -55,18 +73,26 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def turn(core: Cache, key: Key) -> Iterator[None]:
+def turn(core: Cache, key: Key, *, patience: float | None = None) -> Iterator[None]:
     """Holds the computation of `key` against other threads and processes. A call that comes back
-    to itself in the same thread is let through, rather than waiting for itself."""
+    to itself, also by way of other threads, is let through rather than waiting for itself; so is
+    one that has waited for `patience` seconds."""
     name, owner = f"{core.directory}\0{key.digest}", threading.get_ident()
+    deadline = _deadline(patience)
     while (flight := FLIGHTS.board(name, owner)) is not None:
-        if flight.owner == owner:
+        if not FLIGHTS.queue(flight, owner):
             yield
             return
-        flight.landed.wait()
+        try:
+            landed = flight.landed.wait(_left(deadline))
+        finally:
+            FLIGHTS.leave(owner)
+        if not landed:
+            yield
+            return
     claim: Claim | None = None
     try:
-        for pause in _pauses():
+        for pause in _pauses(deadline):
             claim, again = _try_claim(core, key)
             if not again:
                 break
@@ -77,23 +103,35 @@ def turn(core: Cache, key: Key) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def async_turn(core: Cache, key: Key) -> AsyncIterator[None]:
+async def async_turn(
+    core: Cache, key: Key, *, patience: float | None = None
+) -> AsyncIterator[None]:
     """`turn` for coroutines: waits without blocking the loop."""
     import asyncio  # costs more than the rest of the package; a coroutine has paid for it already
 
+    from cacheness.background import in_thread
+
     name, owner = f"{core.directory}\0{key.digest}", asyncio.current_task()
+    deadline = _deadline(patience)
     while (flight := FLIGHTS.board(name, owner)) is not None:
-        if flight.owner is owner:
+        if not FLIGHTS.queue(flight, owner):
             yield
             return
-        for pause in _pauses():
-            if flight.landed.is_set():
-                break
-            await asyncio.sleep(pause)
+        try:
+            for pause in _pauses(deadline):
+                if flight.landed.is_set():
+                    break
+                await asyncio.sleep(pause)
+        finally:
+            FLIGHTS.leave(owner)
+        if not flight.landed.is_set():
+            yield
+            return
     claim: Claim | None = None
     try:
-        for pause in _pauses():
-            claim, again = _try_claim(core, key)
+        for pause in _pauses(deadline):
+            # A cancelled wait drops the claim, which releases it.
+            claim, again = await in_thread(_try_claim, core, key)
             if not again:
                 break
             await asyncio.sleep(pause)
@@ -118,8 +156,16 @@ def _release(claim: Claim | None, name: str) -> None:
     FLIGHTS.land(name)
 
 
-def _pauses() -> Iterator[float]:
+def _deadline(patience: float | None) -> float | None:
+    return None if patience is None else time.monotonic() + patience
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+def _pauses(deadline: float | None) -> Iterator[float]:
     pause = _FIRST_PAUSE
-    while True:
+    while deadline is None or time.monotonic() < deadline:
         yield pause
         pause = min(pause * 1.5, _LONGEST_PAUSE)

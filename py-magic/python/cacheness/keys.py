@@ -26,9 +26,11 @@ class KeyMaker:
             self._path_by_content if config.hash_path_content else serialization.path_by_name
         )
 
-    def text(self, name: str, value: object) -> str:
-        """The exact text of one parameter's value."""
-        return serialization.exact(value, self._config, path_digest=self._path_digest, name=name)
+    def text(self, name: str, value: object, classes: set[type] | None = None) -> str:
+        """The exact text of one parameter's value; for `classes`, see `serialization.exact`."""
+        return serialization.exact(
+            value, self._config, path_digest=self._path_digest, name=name, classes=classes
+        )
 
     def make(self, texts: Mapping[str, str], *, shown: bool) -> Key:
         """The key of parameters that are already texts; their order does not matter. Only a key

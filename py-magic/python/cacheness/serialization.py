@@ -71,10 +71,19 @@ def exact(
     *,
     path_digest: PathDigest | None = None,
     name: str | None = None,
+    classes: set[type] | None = None,
 ) -> str:
-    """The unambiguous text that a key is made from; `name` is the parameter, for errors."""
-    writer = _Writer(config or _DEFAULT, path_digest or _path_by_content, name)
-    return writer.write(obj, 0)
+    """The unambiguous text that a key is made from; `name` is the parameter, for errors. Adds to
+    `classes` those of which the text tells the name, but not the code."""
+    config = config or _DEFAULT
+    basic = _BASIC.get(type(obj)) if config.enable_basic_types else None
+    if basic is not None:
+        return basic(obj)
+    writer = _Writer(config, path_digest or _path_by_content, name)
+    text = writer.write(obj, 0)
+    if classes is not None:
+        classes |= writer.classes
+    return text
 
 
 def readable(text: str) -> str:
@@ -111,6 +120,7 @@ class _Writer:
         self.open: dict[int, int] = {}  # containers being written -> their depth
         self.digests: dict[int, tuple[object, str]] = {}
         self.in_secret = False
+        self.classes: set[type] = set()
 
     def write(self, obj: object, depth: int) -> str:
         kind = type(obj)
@@ -137,6 +147,7 @@ class _Writer:
         if writer is not None:
             return writer(obj)
         if isinstance(obj, enum.Enum):
+            self.classes.add(kind)
             return f"enum:{_class_name(kind)}:{escape(obj.name)}" if _is_member(obj) else None
         if isinstance(obj, (datetime.datetime, datetime.time)) and kind in (
             datetime.datetime,
@@ -237,6 +248,7 @@ class _Writer:
 
     def named_tuple(self, obj: Any, depth: int) -> str:
         names, name = obj._fields, _class_name(type(obj))
+        self.classes.add(type(obj))
         inner = ",".join(
             f"{escape(field)}:{self.member(field, value, depth, f'.{field}')}"
             for field, value in zip(names, obj, strict=True)
@@ -245,6 +257,7 @@ class _Writer:
 
     def instance(self, obj: object, depth: int) -> str:
         kind, state = type(obj), obj.__dict__
+        self.classes.add(kind)
         name = _class_name(kind)
         if not state and self.config.enable_string_fallback:
             text = _own_text(obj, kind)

@@ -179,7 +179,7 @@ def lru_cache(_: Decomposer, value: Any) -> Decomposed:
 
 # What the interpreter adds to a class, some of it by line number, by address or when an instance is
 # pickled for the first time.
-_CLASS_NOISE = frozenset(
+CLASS_NOISE = frozenset(
     "__dict__ __weakref__ __module__ __qualname__ __firstlineno__ __static_attributes__ __doc__"
     " __abstractmethods__ _abc_impl __annotations_cache__ __annotate_func__ __slotnames__".split()
 )
@@ -192,7 +192,7 @@ def class_(self: Decomposer, value: type) -> Decomposed:
         return "installed class", (value.__module__, value.__qualname__, origin, patches), VALUE
     # By name: a class that was pickled by value has its members in another order.
     members = {
-        name: member for name, member in sorted(vars(value).items()) if name not in _CLASS_NOISE
+        name: member for name, member in sorted(vars(value).items()) if name not in CLASS_NOISE
     }
     if issubclass(value, enum.Enum):
         code = (types.FunctionType, classmethod, staticmethod, property)
