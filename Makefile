@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 REQUIREMENTS := py-magic/requirements-dev.txt notebooks/requirements.txt
 CONSTRAINTS := py-magic/constraints.txt
 RUST := $(shell find core/src py-magic/src -name '*.rs') Cargo.toml Cargo.lock core/Cargo.toml py-magic/Cargo.toml
-TYPED := notebooks tests py-magic/benches
+TYPED := notebooks tests docs py-magic/benches
 
 export CARGO_TARGET_DIR
 export VIRTUAL_ENV := $(VENV)
@@ -37,7 +37,7 @@ demo: build ## run the flights notebook cold, again, and after an edit; show wha
 lab: build $(VENV)/.lab ## open the flights notebook in JupyterLab (installed on first use)
 	@$(BIN)/jupyter-lab notebooks/flights.ipynb
 
-test: lint test-rust test-python ## formatting, lints, and all tests of both languages
+test: lint docs test-rust test-python ## formatting, lints, the documentation, and all tests of both languages
 
 lint: lint-rust lint-python ## formatting and lints, warnings as errors
 
@@ -65,6 +65,10 @@ test-python: build $(if $(shell command -v chromium),$(VENV)/.lab)
 	$(call heading,Python: tests)
 	@$(BIN)/python -m pytest -rs py-magic/tests tests
 
+docs: build $(VENV)/.docs ## build the documentation site into site/; warnings are errors
+	$(call heading,Documentation)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 fmt: $(VENV)/.requirements ## format Rust and Python
 	@cargo fmt --all
 	@$(BIN)/ruff check --fix --quiet . || true
@@ -77,7 +81,7 @@ screenshots: build $(VENV)/.lab ## photograph the flights notebook in JupyterLab
 	@$(BIN)/python tests/lab/tour.py docs/screenshots
 
 clean: ## remove what was built here and the demo's cache; compiled Rust stays in CARGO_TARGET_DIR
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache py-magic/.mypy_cache py-magic/.pytest_cache py-magic/.ruff_cache
+	@rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache py-magic/.mypy_cache py-magic/.pytest_cache py-magic/.ruff_cache
 	@rm -f py-magic/python/cacheness/*.so
 	@rm -rf "$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cacheness/demo"
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -103,6 +107,10 @@ $(VENV)/.bench: $(VENV)/.requirements py-magic/benches/requirements.txt
 
 $(VENV)/.lab: $(VENV)/.requirements tests/lab/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --requirement tests/lab/requirements.txt
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.requirements docs/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --requirement docs/requirements.txt
 	@touch $@
 
 $(VENV)/.package: $(VENV)/.requirements $(RUST) py-magic/pyproject.toml

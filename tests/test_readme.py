@@ -3,62 +3,26 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from cacheness.magic.options import OPTION_NAMES
-from cacheness.magic.report import Record
+from documents import REPOSITORY, blocks, run_cells, run_program, sentence, without_figures
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "notebooks"))
-
-from execution import CellRun, execute  # noqa: E402
-
-TEXT = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str = "") -> list[str]:
-    """The fenced blocks of one language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
+README = REPOSITORY / "README.md"
+TEXT = README.read_text(encoding="utf-8")
 
 
 def cells() -> list[str]:
     """The blocks that belong into a notebook."""
-    return [block.rstrip("\n") for block in blocks("python") if block.startswith("%")]
-
-
-def programs() -> list[str]:
-    """The blocks that are plain Python."""
-    return [block for block in blocks("python") if not block.startswith("%")]
-
-
-def sentence(run: CellRun) -> str:
-    """The line below a cell, with every figure replaced, so that two machines agree."""
-    assert run.record is not None
-    return without_figures(Record(**run.record).sentence())
-
-
-def without_figures(line: str) -> str:
-    line = re.sub(r"[\d.]+ (ms|s|min|h|d)\b( old)?|just stored", "TIME", line)
-    return re.sub(r"[\d.]+ (B|kB|MB|GB)\b", "SIZE", line)
-
-
-def run_cells(state: Path, *sources: str) -> list[CellRun]:
-    """The cells in a kernel of their own; entries are kept in `state`."""
-    notebook = nbformat.v4.new_notebook()
-    notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    return execute(notebook, folder=state, state=state)
+    return [block.text for block in blocks(README, "python") if block.is_cell]
 
 
 def test_the_programs_run_in_order_in_an_empty_folder(tmp_path: Path) -> None:
-    assert programs()
-    script = tmp_path / "readme.py"
-    script.write_text("\n".join(programs()), encoding="utf-8")
-    subprocess.run([sys.executable, script.name], cwd=tmp_path, check=True, timeout=300)
+    programs = [block.text for block in blocks(README, "python") if not block.is_cell]
+    assert programs
+    run_program(programs, tmp_path)
 
 
 def test_the_cell_misses_and_hits_with_the_lines_that_are_printed(tmp_path: Path) -> None:
@@ -68,7 +32,7 @@ def test_the_cell_misses_and_hits_with_the_lines_that_are_printed(tmp_path: Path
     assert first[-1].outputs
     assert "Change `7` to `8`" in TEXT
     edited = run_cells(tmp_path, load, cell.replace("(7)", "(8)"))
-    printed = [without_figures(block.strip()) for block in blocks() if block[0] in "○●"]
+    printed = [without_figures(block.text) for block in blocks(README) if block.is_line]
     assert [sentence(run[-1]) for run in (first, second, edited)] == printed
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from cacheness._cacheness import Cache
 from cacheness.commands.document import Report
-from cacheness.commands.parser import HelpShownError, MisuseError, Parser, parse
+from cacheness.commands.parser import HelpShownError, MisuseError, Parser, parse, verb_parser
 from cacheness.commands.progress import track
 from cacheness.commands.session import Session, Verb
 from cacheness.commands.verbs import SHARED
@@ -46,13 +46,11 @@ def _run(words: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         # Names may hold what the terminal's encoding does not.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    general = _general()
     try:
         if not words or words[0] in ("-h", "--help"):
-            print(_overview(general))
+            print(_overview(_general()))
             return FINE if words else MISUSE
-        verb, arguments = parse(_PROGRAM, _VERBS, words, general)
-        return _perform(verb, arguments)
+        return _perform(*command_line(words))
     except HelpShownError:
         return FINE
     except MisuseError as error:
@@ -63,6 +61,16 @@ def _run(words: Sequence[str]) -> int:
             raise
         print(f"{_PROGRAM}: {error}", file=sys.stderr)
         return MISUSE if isinstance(error, CacheConfigError) else PROBLEM
+
+
+def command_line(words: Sequence[str]) -> tuple[Verb, Namespace]:
+    """The verb and the arguments of a command line.
+
+    Raises:
+        MisuseError: it makes no sense.
+        HelpShownError: help was printed.
+    """
+    return parse(_PROGRAM, _VERBS, words, _general())
 
 
 def _perform(verb: Verb, arguments: Namespace) -> int:
@@ -168,6 +176,14 @@ def _help(_: Session, arguments: Namespace) -> Report:
 
 
 _VERBS: Final = SHARED | {"help": Verb("help", "show this, or the help of one verb", _help)}
+
+
+def command_help() -> dict[str, str]:
+    """The help text of each verb."""
+    general = _general()
+    return {
+        name: verb_parser(_PROGRAM, verb, general).format_help() for name, verb in SHARED.items()
+    }
 
 
 def _overview(general: Parser) -> str:
