@@ -119,6 +119,14 @@ def test_stats_count_by_kind(filled: Path, capsys: Any) -> None:
     assert stats["size_bytes"] == sum(kind["size_bytes"] for kind in stats["kinds"].values())
 
 
+def test_a_cache_with_an_index_in_json(tmp_path: Path, capsys: Any) -> None:
+    with cacheness(tmp_path / "cache", metadata_backend="json") as cache:
+        cache.put(1, a=1)
+    assert [one["label"] for one in listed(capsys)] == ["a=1"]
+    assert main(["verify"]) == main(["rm", "a=1"]) == 0
+    assert listed(capsys_cleared(capsys)) == []
+
+
 # --- rm, clear, gc ---
 
 

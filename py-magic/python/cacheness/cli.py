@@ -20,7 +20,7 @@ from cacheness.errors import CacheConfigError, CacheError
 from cacheness.settings import Settings
 
 _PROGRAM: Final = "cacheness"
-_INDEX: Final = "cache_metadata.db"
+_INDEXES: Final = ("cache_metadata.db", "cache_metadata.json")
 FINE, PROBLEM, MISUSE = 0, 1, 2
 _BROKEN_PIPE: Final = 141
 _INTERRUPTED: Final = 130
@@ -127,7 +127,7 @@ def _open(settings: Settings) -> Cache:
 
 
 def _is_cache(directory: str) -> bool:
-    return os.path.exists(os.path.join(directory, _INDEX))
+    return any(os.path.exists(os.path.join(directory, index)) for index in _INDEXES)
 
 
 def _no_cache(directory: str, source: str) -> str:
