@@ -287,17 +287,30 @@ def _last_state(line: str) -> str:
 def replay(shell: Any, outputs: list[Output], result: Any) -> None:
     """Shows recorded outputs during the cell that is executing. `result` is the last expression's
     value.
+
+    Raises:
+        Exception: what showing the first of those that could not be shown raised; the others were.
     """
+    failure: Exception | None = None
     for output in outputs:
-        if output.kind in ("stdout", "stderr"):
-            getattr(sys, output.kind).write(output.data)
-        elif output.kind == "clear":
-            shell.display_pub.clear_output(output.update)
-        elif output.kind == "display":
-            options = {"transient": output.transient} if output.transient else {}
-            shell.display_pub.publish(output.data, output.metadata, update=output.update, **options)
-        else:
-            _replay_result(shell, output, result)
+        try:
+            _replay_one(shell, output, result)
+        except Exception as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+
+
+def _replay_one(shell: Any, output: Output, result: Any) -> None:
+    if output.kind in ("stdout", "stderr"):
+        getattr(sys, output.kind).write(output.data)
+    elif output.kind == "clear":
+        shell.display_pub.clear_output(output.update)
+    elif output.kind == "display":
+        options = {"transient": output.transient} if output.transient else {}
+        shell.display_pub.publish(output.data, output.metadata, update=output.update, **options)
+    else:
+        _replay_result(shell, output, result)
 
 
 def _replay_result(shell: Any, output: Output, result: Any) -> None:

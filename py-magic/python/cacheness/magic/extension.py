@@ -182,7 +182,7 @@ class Extension:
             shown = None if self._quiet or failed else record
         try:
             self._progress.end_with(shown)
-        except Exception as error:
+        except BaseException as error:
             self._complain(f"the report could not be shown: {_said(error)}")
 
     # --- decisions ---
@@ -342,7 +342,12 @@ class Extension:
         hit, self._hit = self._hit, None
         if hit is None:
             return None
-        self._pending = hit.replay()
+        try:
+            self._pending = hit.replay()
+        except (Exception, SystemExit) as error:
+            # What the cell left is in place: it must not run as well.
+            self._complain(f"not all outputs of the cell could be shown: {_said(error)}")
+            self._pending = hit.cell.record("hit", key=hit.entry.cache_key)
         return hit.value
 
     def _cacheness_raise(self, _line: str) -> None:

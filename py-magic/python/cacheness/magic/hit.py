@@ -55,10 +55,11 @@ class Hit:
                 namespace.apply(user_ns, payload.made)
                 write_states(payload.states)
         except BaseException:
-            for obj, content in reversed(changed):
-                namespace.restore(obj, content)
-            namespace.apply(user_ns, namespace.undone(payload.made, names))
-            write_states({n: (after, states[n]) for n, (_, after) in payload.states.items()})
+            with undisturbed():
+                for obj, content in reversed(changed):
+                    namespace.restore(obj, content)
+                namespace.apply(user_ns, namespace.undone(payload.made, names))
+                write_states({n: (after, states[n]) for n, (_, after) in payload.states.items()})
             raise
 
     def replay(self) -> Record:
