@@ -105,7 +105,6 @@ _BROKEN = {
     "__getattr__": "def __getattr__(self, name): raise ValueError('no')",
     "__getattribute__": "def __getattribute__(self, name): raise ValueError('no')",
     "__class__": "@property\n    def __class__(self): raise ValueError('no')",
-    "__del__": "def __del__(self): raise ValueError('no')",
     "__bool__": "def __bool__(self): raise ValueError('no')",
     "__len__": "def __len__(self): raise ValueError('no')",
     "__setstate__": "def __setstate__(self, state): raise ValueError('no')",
@@ -113,7 +112,6 @@ _BROKEN = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("broken", _BROKEN.values(), ids=_BROKEN)
 def test_an_object_whose_methods_fail(shell: Any, capsys: Any, broken: str) -> None:
     shell.run_cell(f"class Broken:\n    {broken}\ngiven = Broken()")

@@ -40,6 +40,7 @@ def as_json(item: Item) -> dict[str, Any]:
         **item.as_json(),
         "inputs": item.manifest,
         "observed": item.observed,
+        "accepted": item.accepted,
         "blobs": [
             {"kind": kind, "size_bytes": nbytes, "file": file}
             for kind, nbytes, file in item.entry.blobs
@@ -66,6 +67,7 @@ def _facts(item: Item) -> list[tuple[str, str]]:
         ("prefix", entry.scope),
         ("said of it", entry.description),
         ("notebook", item.notebook),
+        *(("accepted", f"{one['changes']}, {_local(one['at'])}") for one in item.accepted),
     ]
     return [(name, text) for name, text in facts if text]
 

@@ -54,6 +54,11 @@ class Item:
         return list(self.meta.get("variables", ()))
 
     @property
+    def accepted(self) -> list[dict[str, Any]]:
+        """What a person declared harmless since it was computed: what changed, and when."""
+        return list(self.meta.get("accepted", ()))
+
+    @property
     def notebook(self) -> str:
         """The notebook that a cell stood in, if it was known."""
         return str(self.meta.get("labels", {}).get("notebook", ""))

@@ -152,6 +152,15 @@ def attempt(
     return made
 
 
+def is_worth(cell: Cell, text: str, ledger: Ledger, minimum: float) -> bool:
+    """Whether an unmarked cell is known to be looked up."""
+    try:
+        known = ledger.find(source_digest(analyse(text, cell.shell.transform_cell)))
+    except UncacheableError:
+        return False
+    return known is not None and _budget(known, minimum) is not None
+
+
 def _budget(known: Timing | None, minimum: float) -> float | None:
     """How long hashing may take, in seconds; `None`: the cell is only timed."""
     if known is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,7 @@ class Cell:
         labels: where the cell stands: notebook and cell id, if the front end told.
         began: when its handling began, by the monotonic clock, in seconds.
         default_ttl: lifetime of its entry in seconds where it gives none; `None`: it never expires.
+        accepts: inputs whose change is harmless, beside the cell's code; `None`: nothing is.
         pace: watches over long steps.
         budget_s: how long hashing may take before the cell is only run, in seconds.
         hashing_s: how long it took to find its key and to look it up, in seconds.
@@ -41,6 +43,7 @@ class Cell:
     labels: dict[str, str]
     began: float
     default_ttl: float | None = None
+    accepts: tuple[str, ...] | None = None
     pace: Pace = field(default_factory=Pace)
     budget_s: float = math.inf
     hashing_s: float = 0.0
@@ -48,14 +51,20 @@ class Cell:
     affordable_s: float = math.inf
     notes: list[str] = field(default_factory=list)
 
-    def lineages(self, resolved: Resolved) -> list[str]:
-        """What this cell may have been called before, the most telling first."""
-        found = []
+    @property
+    def name(self) -> str:
+        """What it is called across edits; empty if nothing tells."""
         if self.options.key is not None:
-            found.append(f"key:{self.options.key}")
-        elif "cell_id" in self.labels:
-            found.append(f"cell:{self.labels['cell_id']}")
-        found.append(f"source:{resolved.facts.source}")
+            return f"key:{self.options.key}"
+        return f"cell:{self.labels['cell_id']}" if "cell_id" in self.labels else ""
+
+    def lineages(self, source: str) -> list[str]:
+        """What this cell may have been called before, the most telling first.
+
+        `source` is the digest of its code.
+        """
+        found = [self.name] if self.name else []
+        found.append(f"source:{source}")
         return found
 
     def record(self, outcome: Any, **fields: Any) -> Record:
@@ -83,3 +92,19 @@ class Payload:
             name for name, value in resolved.roots.items() if any(value is obj for obj in changed)
         ]
         return [*self.made.bound, *(name for name in mutated if name not in self.made.bound)]
+
+
+def labels_of(shell: Any) -> dict[str, str]:
+    """Where the cell that executes stands: notebook and cell id, as far as the front end told."""
+    labels = {}
+    try:
+        parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
+        cell_id = (parent.get("metadata") or {}).get("cellId")
+        if cell_id:
+            labels["cell_id"] = str(cell_id)
+    except Exception:
+        pass
+    notebook = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")
+    if notebook:
+        labels["notebook"] = str(notebook)
+    return labels

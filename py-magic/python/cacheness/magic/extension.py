@@ -12,7 +12,6 @@ from __future__ import annotations
 import ast
 import atexit
 import contextlib
-import os
 import sys
 import time
 from typing import Any
@@ -20,8 +19,9 @@ from typing import Any
 from cacheness._cacheness import Cache
 from cacheness.errors import CacheError
 from cacheness.magic.auto import Attempt, attempt
-from cacheness.magic.cell import Cell
+from cacheness.magic.cell import Cell, labels_of
 from cacheness.magic.flow import Run, begin
+from cacheness.magic.history import History
 from cacheness.magic.hit import Hit
 from cacheness.magic.ledger import Ledger
 from cacheness.magic.marking import (
@@ -56,11 +56,16 @@ class Extension:
         self.settings = Settings()
         self.last: Record | None = None
         self.records: dict[str, Record] = {}
+        # Cells by name -> inputs whose change is accepted at their next run.
+        self.accepting: dict[str, tuple[str, ...]] = {}
+        self.history = History()
+        # How the last marked cell is called by `cell_name`.
+        self.last_name = ""
         self._cache: Cache | None = None
         self._cache_directory: str | None = None
         self._info: Any = None
         self._run: Run | Attempt | None = None
-        self._ledger: Ledger | None = None
+        self.ledger: Ledger | None = None
         self._progress = Progress(shell)
         # Whether nothing of the cell that executes was compiled yet.
         self._untouched = False
@@ -145,6 +150,9 @@ class Extension:
             self.shell.showtraceback((KeyboardInterrupt, error, None))
 
     def _post_run_cell(self, result: Any = None) -> None:
+        if result is not None and result.info is not None and result.info.store_history:
+            cell_id = labels_of(self.shell).get("cell_id")
+            self.history.remember(result.execution_count, result.info.raw_cell, cell_id)
         if self._run is not None:
             nested_cell = (
                 result is not None
@@ -218,20 +226,19 @@ class Extension:
 
     def _decide(self, line: str | None, body: ast.Module) -> ast.Module:
         """`line` is the option line, `None` for a cell that nobody marked."""
-        began = time.monotonic()
-        options = parse_options(line or "", self._evaluate)
+        options = parse_options(line or "", self.evaluate)
         info = self._info
         if self._run is not None or info is None:
             # Silent executions, and cells that run inside of a cell that is being recorded.
             return body
         quiet = options.quiet if "quiet" in options.given else self.settings.get("quiet")
         self._quiet = bool(quiet)
-        cache = self._open(options)
-        if cache is None:
+        if not self._open(options):
             return body
         nested = line is not None and not is_marked(info.raw_cell)
-        pace, ttl = Pace(self._progress.show), self.settings.default_ttl()
-        cell = Cell(options, self.shell, cache, self._labels(), began, ttl, pace)
+        cell = self.cell(options)
+        self.last_name = cell.name
+        cell.accepts = self.accepting.pop(cell.name, None)
         try:
             found = self._begin(cell, line, body, nested)
         except UncacheableError as error:
@@ -252,39 +259,35 @@ class Extension:
         self._run, self._nested = found, nested
         return with_end(body) if nested else body
 
+    def cell(self, options: Options) -> Cell:
+        """A cell with these options that is executed now.
+
+        Raises:
+            CacheError: the cache cannot be opened.
+        """
+        pace, ttl = Pace(self._progress.show), self.settings.default_ttl()
+        began = time.monotonic()
+        return Cell(options, self.shell, self.cache(), labels_of(self.shell), began, ttl, pace=pace)
+
     def _begin(
         self, cell: Cell, line: str | None, body: ast.Module, nested: bool
     ) -> Hit | Run | Attempt | None:
         raw = self._info.raw_cell
         if line is None:
-            assert self._ledger is not None
+            assert self.ledger is not None
             minimum = self.settings.get("auto_min")
-            return attempt(cell, body, self._transformed(raw), self._ledger, minimum)
+            return attempt(cell, body, self.transformed(raw), self.ledger, minimum)
         # Without the marker, which is the first line.
-        text = ast.unparse(body) if nested else self._transformed(raw).partition("\n")[2]
+        text = ast.unparse(body) if nested else self.transformed(raw).partition("\n")[2]
         return begin(cell, text)
 
-    def _transformed(self, raw: str) -> str:
+    def transformed(self, raw: str) -> str:
         """The cell as IPython understands it."""
         return str(self.shell.transform_cell(raw))
 
-    def _evaluate(self, expression: str) -> object:
+    def evaluate(self, expression: str) -> object:
+        """The value of an expression of the option line."""
         return eval(expression, self.shell.user_global_ns, self.shell.user_ns)
-
-    def _labels(self) -> dict[str, str]:
-        labels = {}
-        try:
-            parent = self.shell.get_parent() if hasattr(self.shell, "get_parent") else {}
-            cell_id = (parent.get("metadata") or {}).get("cellId")
-            if cell_id:
-                labels["cell_id"] = str(cell_id)
-        except Exception:
-            pass
-        session = os.environ.get("JPY_SESSION_NAME")
-        notebook = self.shell.user_ns.get("__vsc_ipynb_file__") or session
-        if notebook:
-            labels["notebook"] = str(notebook)
-        return labels
 
     # --- the cache ---
 
@@ -299,7 +302,7 @@ class Extension:
             self.close()
             self._cache = Cache(directory, max_bytes=self.settings.max_bytes())
             self._cache_directory = directory
-            self._ledger = Ledger(self._cache)
+            self.ledger = Ledger(self._cache)
         for warning in self._cache.warnings():
             self._complain(warning)
         return self._cache
@@ -310,15 +313,16 @@ class Extension:
         if cache is not None:
             cache.close()
 
-    def _open(self, options: Options) -> Cache | None:
+    def _open(self, options: Options) -> bool:
         try:
-            return self.cache()
+            self.cache()
         except CacheError as error:
             self._complain(f"cells run uncached: {error}")
             self._pending = Record(
                 "uncacheable", name=options.key, reason="the cache cannot be used"
             )
-            return None
+            return False
+        return True
 
     def _complain(self, message: str) -> None:
         """One warning a trouble, on stderr, where a cell's own output cannot be mistaken for it."""

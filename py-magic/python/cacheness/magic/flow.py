@@ -7,13 +7,16 @@ is a cell that runs and is recorded.
 
 from __future__ import annotations
 
+import random
 import sys
 import time
 from typing import Any
 
 from cacheness._cacheness import Entry, Miss
 from cacheness.errors import CacheError, UnstableValueError
-from cacheness.magic.cell import Cell
+from cacheness.magic.accepting import adopt
+from cacheness.magic.cell import Cell, Payload
+from cacheness.magic.comparing import differences
 from cacheness.magic.evidence import present_digest
 from cacheness.magic.explain import explain_miss
 from cacheness.magic.hit import Hit, load
@@ -21,8 +24,11 @@ from cacheness.magic.pace import TooCostlyError, undisturbed
 from cacheness.magic.recording import Recorder, Recording
 from cacheness.magic.report import Record
 from cacheness.magic.resolve import Resolved, UncacheableError, analyse, resolve
-from cacheness.magic.storing import store
+from cacheness.magic.storing import left_behind, store
 from cacheness.magic.turns import Turn, take_turn
+
+# Drawing from it changes nothing that a cell could see.
+_CHANCE = random.SystemRandom()
 
 
 def begin(cell: Cell, source: str) -> Hit | Run:
@@ -52,6 +58,20 @@ def begin(cell: Cell, source: str) -> Hit | Run:
         raise
 
 
+def foresee(cell: Cell, source: str) -> tuple[Entry | Miss, str, set[str]]:
+    """What a lookup finds now, why there is nothing, and the variables that it depends on.
+
+    Raises:
+        UncacheableError: the cell cannot be cached at all.
+    """
+    resolved = _resolve(cell, source)
+    found = _look_up(cell, resolved)
+    why = ""
+    if isinstance(found, Miss):
+        why = explain_miss(found, previous_entry(cell, resolved.facts.source), resolved.key)
+    return found, why, set(resolved.roots)
+
+
 def _resolve(cell: Cell, source: str) -> Resolved:
     try:
         facts = analyse(source, cell.shell.transform_cell)
@@ -69,19 +89,39 @@ def _look_up(cell: Cell, resolved: Resolved) -> Entry | Miss:
 
 def _load(cell: Cell, resolved: Resolved, found: Entry | Miss, turn: Turn) -> Hit | Run:
     if isinstance(found, Miss):
-        reason = explain_miss(found, _previous(cell, resolved), resolved.key)
-        return Run(cell, resolved, reason, turn)
+        previous = previous_entry(cell, resolved.facts.source)
+        reason = explain_miss(found, previous, resolved.key)
+        if cell.accepts is not None and previous is not None:
+            found = _accepted(cell, resolved, previous, found)
+        if isinstance(found, Miss):
+            return Run(cell, resolved, reason, turn)
     turn.end()
     try:
-        return load(cell, found, resolved)
+        hit = load(cell, found, resolved)
     except Exception as error:
         _warn(f"the cell runs, since its entry could not be restored: {error}")
         reason = f"its entry could not be restored ({type(error).__name__})"
         return Run(cell, resolved, reason, turn)
+    if cell.options.verify and _CHANCE.random() < cell.options.verify:
+        return Run(cell, resolved, "to verify its entry", turn, hit)
+    return hit
 
 
-def _previous(cell: Cell, resolved: Resolved) -> Entry | None:
-    for lineage in cell.lineages(resolved):
+def _accepted(cell: Cell, resolved: Resolved, previous: Entry, missed: Miss) -> Entry | Miss:
+    """The entry from before an edit that the person declared harmless, if it still holds."""
+    assert cell.accepts is not None
+    try:
+        said = adopt(cell.cache, previous, resolved.key, cell.accepts)
+    except CacheError as error:
+        cell.notes.append(f"its entry could not be kept: {error}")
+        return missed
+    cell.notes.append(f"accepted: {said}")
+    return _look_up(cell, resolved)
+
+
+def previous_entry(cell: Cell, source: str) -> Entry | None:
+    """The entry that the cell had before. `source` is the digest of its code now."""
+    for lineage in cell.lineages(source):
         entry = cell.cache.previous(lineage)
         if entry is not None:
             return entry
@@ -91,8 +131,11 @@ def _previous(cell: Cell, resolved: Resolved) -> Entry | None:
 class Run:
     """A cell that runs under observation, and is stored when that went well."""
 
-    def __init__(self, cell: Cell, resolved: Resolved, reason: str, turn: Turn) -> None:
+    def __init__(
+        self, cell: Cell, resolved: Resolved, reason: str, turn: Turn, verifies: Hit | None = None
+    ) -> None:
         self.cell = cell
+        self._verifies = verifies
         self._resolved = resolved
         self._reason = reason
         self._turn = turn
@@ -140,12 +183,28 @@ class Run:
             if recording is None:
                 raise UncacheableError("another cell was being observed at the same time")
             with self.cell.pace.step("storing"):
-                return store(self.cell, self._resolved, recording, self._reason)
+                left = left_behind(self.cell, self._resolved, recording)
+                if self._verifies is not None:
+                    verified = self._verified(self._verifies, left[0])
+                    if verified is not None:
+                        return verified
+                return store(self.cell, self._resolved, recording, left, self._reason)
         except UncacheableError as error:
             return self.cell.record("uncacheable", reason=str(error))
         except (CacheError, OSError) as error:
             _warn(f"the cell ran, but its results could not be stored: {error}")
             return self.cell.record("uncacheable", reason="it could not be stored")
+
+    def _verified(self, hit: Hit, payload: Payload) -> Record | None:
+        """A record if the entry holds what the run left; otherwise it is removed."""
+        found = differences(hit.payload, payload, self._resolved)
+        if not found:
+            names = payload.restored_names(self._resolved)
+            reason = "to verify its entry, which holds the same"
+            return self.cell.record("miss", key=hit.entry.cache_key, reason=reason, restored=names)
+        self._reason = f"to verify its entry, which held something else: {', '.join(found)}"
+        self.cell.cache.remove_entries([hit.entry.id])
+        return None
 
 
 def _warn(message: str) -> None:

@@ -25,7 +25,7 @@ from cacheness.config import CompressionConfig
 from cacheness.decompose.parts import Extent
 from cacheness.errors import CacheError
 from cacheness.handlers.registry import ALL
-from cacheness.magic import views
+from cacheness.magic import files, views
 from cacheness.magic.pace import Pace
 from cacheness.origin import type_home
 
@@ -49,11 +49,15 @@ class UnstorableError(CacheError):
 
 @dataclass
 class Graph:
-    """A graph as it will be stored: the stream's blob, then the leaves."""
+    """A graph as it will be stored: the stream's blob, then the leaves.
+
+    `refers` says that it holds objects that were there before.
+    """
 
     blobs: list[Blob]
     nbytes: int
     sources: dict[str, str] = field(default_factory=dict)
+    refers: bool = False
 
 
 def dump(
@@ -93,7 +97,7 @@ def _dump(
         threads=0,
     )
     nbytes = len(data) + sum(view.nbytes for view, _ in pickler.buffers) + pickler.leaf_bytes
-    return Graph([blob, *pickler.leaves], nbytes, pickler.sources)
+    return Graph([blob, *pickler.leaves], nbytes, pickler.sources, pickler.refers)
 
 
 def load(blobs: Callable[[int], Blob], namespace: dict[str, Any], inputs: Walk) -> Any:
@@ -137,6 +141,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self.leaves: list[Blob] = []
         self.leaf_bytes = 0
         self.sources: dict[str, str] = {}
+        self.refers = False
         self._namespace = namespace
         self._inputs = inputs
         self._memory = memory
@@ -155,6 +160,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return ("namespace",)
         ordinal = self._inputs.ordinal(obj)
         if ordinal is not None:
+            self.refers = True
             return ("existing", ordinal)
         if type_home(type(obj)) in ("numpy", "pandas", "polars"):
             return self._leaf(obj)
@@ -164,7 +170,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._pace.tick()
         if isinstance(obj, io.IOBase) and not isinstance(obj, (io.BytesIO, io.StringIO)):
             # cloudpickle would store the content of a file that is open for reading.
-            raise pickle.PicklingError(f"an open file ({getattr(obj, 'name', '?')})")
+            return files.reduce(obj)
         if isinstance(obj, functools._lru_cache_wrapper) and obj.__module__ == "__main__":
             # By name it would be whatever has that name when it is loaded.
             return _cached, (obj.__wrapped__, obj.cache_parameters())

@@ -16,7 +16,13 @@ _DIRECTIVE = re.compile(r"^(?:# ?)?%%cacheness(?:[ \t]+([^?\n]*?))?[ \t]*\r?\n?$
 
 def is_marked(raw: str) -> bool:
     """Whether the cell begins with the directive itself, not with another magic around it."""
-    return _DIRECTIVE.match(raw.lstrip().partition("\n")[0]) is not None
+    return option_line(raw) is not None
+
+
+def option_line(raw: str) -> str | None:
+    """The options of a marked cell; `None` for a cell that is not marked."""
+    match = _DIRECTIVE.match(raw.lstrip().partition("\n")[0])
+    return None if match is None else match.group(1) or ""
 
 
 def mentions_mark(raw: str) -> bool:

@@ -32,6 +32,7 @@ class Options:
         version: any text; another one is another entry.
         refresh: run the cell and replace its entry.
         pure: cache the cell whatever its run was seen to do.
+        verify: the probability with which a hit is checked by running the cell.
         quiet: no line that says hit or miss; warnings still show.
     """
 
@@ -45,6 +46,7 @@ class Options:
     version: str | None = None
     refresh: bool = False
     pure: bool = False
+    verify: float = 0.0
     quiet: bool = False
     given: frozenset[str] = field(default_factory=frozenset, compare=False)
 
@@ -80,6 +82,16 @@ def _seconds(value: str) -> float:
     return math.inf if seconds is None else seconds
 
 
+def _probability(value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0.0 <= number <= 1.0:
+        raise ValueError("it is a probability: write a number from 0 to 1")
+    return number
+
+
 def _switch(value: str) -> bool:
     lowered = value.lower()
     if lowered in ("1", "true", "yes", "on"):
@@ -101,6 +113,7 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], Any], str]] = {
     "version": ("version", _text, "any text; another one is another entry"),
     "refresh": ("refresh", _switch, "run the cell and replace its entry"),
     "pure": ("pure", _switch, "cache the cell whatever its run was seen to do"),
+    "verify": ("verify", _probability, "how often a hit is checked by running the cell: 0 to 1"),
     "quiet": ("quiet", _switch, "no line that says hit or miss"),
 }
 _SWITCHES = frozenset(name for name, (_, parse, _h) in _OPTIONS.items() if parse is _switch)

@@ -12,6 +12,7 @@ from typing import Any
 from cacheness.magic import namespace, observe
 from cacheness.magic.capture import Capture, Output, flush_figures
 from cacheness.magic.cell import Cell
+from cacheness.magic.comms import open_comms, opened
 from cacheness.magic.resolve import Resolved
 from cacheness.magic.state import SeedWatch, read_states
 from cacheness.magic.watch import Watch
@@ -34,6 +35,7 @@ class Recording:
         variables: environment variables that it read.
         named: digests of the files that it names, from before it.
         seen: files and effects.
+        live: what it opened to the notebook, in words.
     """
 
     elapsed: float
@@ -48,6 +50,7 @@ class Recording:
     variables: set[str]
     named: dict[str, tuple[str, str]]
     seen: observe.Observation
+    live: str | None
 
 
 class Recorder:
@@ -65,6 +68,7 @@ class Recorder:
         self._hidden = namespace.Hidden({}, ())
         self._states: dict[str, Any] = {}
         self._members: namespace.Members = []
+        self._comms: dict[str, str] = {}
         self._started = 0.0
         self._started_ns = 0
 
@@ -85,6 +89,7 @@ class Recorder:
         imported = (sys.modules.get(name) for name in resolved.facts.imports)
         self._members = namespace.members((*resolved.roots.values(), *imported))
         self._states = read_states()
+        self._comms = open_comms(cell.shell)
         self._seeds.start(self._states)
         self._observing = observe.start()
         self._watch.start()
@@ -136,4 +141,5 @@ class Recorder:
             variables=self._watch.variables,
             named=self._named,
             seen=seen,
+            live=opened(self._comms, open_comms(self._cell.shell), self._capture.outputs),
         )

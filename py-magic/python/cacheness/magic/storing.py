@@ -23,21 +23,41 @@ from cacheness.origin import type_home
 _FACE = "cell"
 
 
-def store(cell: Cell, resolved: Resolved, recording: Recording, reason: str) -> Record:
-    """Stores what the run left. `reason` is why the cell ran.
+def left_behind(
+    cell: Cell, resolved: Resolved, recording: Recording
+) -> tuple[Payload, dict[str, str]]:
+    """What the run left, and the digests of the state of the process that it depended on.
 
     Raises:
-        UncacheableError: it cannot be stored, or must not be.
-        CacheError: the cache did not take it.
+        UncacheableError: it must not be stored, or could not be done again.
     """
     _refuse_effects(cell, effects(recording, resolved))
+    if recording.live is not None:
+        raise UncacheableError(f"it {recording.live}")
     rebound = namespace.rebound_member(recording.members, cell.shell.user_ns)
     if rebound is not None:
         raise UncacheableError(f"it set `{rebound}`")
     payload = _payload(cell, resolved, recording)
     states = state_change(recording.states, recording.seeded)
     payload.states = states.changed
-    observed = observed_inputs(recording, resolved, states.inputs, cell.cache)
+    return payload, states.inputs
+
+
+def store(
+    cell: Cell,
+    resolved: Resolved,
+    recording: Recording,
+    left: tuple[Payload, dict[str, str]],
+    reason: str,
+) -> Record:
+    """Stores what the run left. `reason` is why the cell ran.
+
+    Raises:
+        UncacheableError: it cannot be stored.
+        CacheError: the cache did not take it.
+    """
+    payload, states = left
+    observed = observed_inputs(recording, resolved, states, cell.cache)
     stored_graph = _graph(cell, resolved, payload)
     names = payload.restored_names(resolved)
     meta = {
@@ -45,7 +65,7 @@ def store(cell: Cell, resolved: Resolved, recording: Recording, reason: str) -> 
         "labels": cell.labels,
         "variables": names,
         "nbytes": stored_graph.nbytes,
-        "execution_count": getattr(cell.shell, "execution_count", None),
+        "refers": stored_graph.refers or bool(payload.contents),
     }
     ttl = cell.default_ttl if cell.options.ttl is None else cell.options.ttl
     # Half of this cannot be undone; an interrupt that comes now comes too late.
@@ -57,7 +77,7 @@ def store(cell: Cell, resolved: Resolved, recording: Recording, reason: str) -> 
             data_type="cell",
             blobs=stored_graph.blobs,
             name=cell.options.key,
-            lineage=cell.lineages(resolved)[0],
+            lineage=cell.lineages(resolved.facts.source)[0],
             ttl=None if ttl is None or math.isinf(ttl) else ttl,
             elapsed=recording.elapsed,
             observed=observed,
