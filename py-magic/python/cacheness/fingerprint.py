@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import functools
 import io
+import logging
 import os
 import re
 import types
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cacheness._cacheness import Walk
-from cacheness.decompose import code, data
+from cacheness.decompose import code, data, process
 from cacheness.decompose.parts import OBJECT, VALUE, Decomposed, Extent
 from cacheness.origin import type_home
 
@@ -36,7 +37,9 @@ class Decomposer:
 
     `wanted` gathers the global names that functions of `namespace` refer to: they are inputs of
     their own. `extents` gathers the memory of arrays, from which shared memory can be told.
-    `called` gathers dotted names that functions of the person's own refer to.
+    `called` gathers dotted names that functions of the person's own refer to, `referenced` all
+    their global names, `strings` their text constants. `packages` gathers the top-level packages
+    that values come from or that functions import.
     """
 
     def __init__(self, namespace: dict[str, Any] | None = None) -> None:
@@ -44,9 +47,13 @@ class Decomposer:
         self.wanted: set[str] = set()
         self.extents: list[Extent] = []
         self.called: set[str] = set()
+        self.referenced: set[str] = set()
+        self.strings: set[str] = set()
+        self.packages: set[str] = set()
 
     def __call__(self, value: Any) -> Decomposed:
         kind = type(value)
+        self.packages.add(type_home(kind))
         known = _EXACT.get(kind)
         if known is not None:
             return known(self, value)
@@ -203,6 +210,7 @@ _BY_PARENT: dict[tuple[str, str], Callable[[Decomposer, Any], Decomposed]] = {
 _BY_BASE: list[tuple[type, Callable[[Decomposer, Any], Decomposed]]] = [
     (enum.Enum, _enum),
     (io.IOBase, _refuse("an open file")),
+    (logging.Logger, process.logger),
     (os.PathLike, _path),
     (types.ModuleType, code.module),
 ]

@@ -62,6 +62,14 @@ def is_installed_file(file: str) -> bool:
     return os.path.realpath(file).startswith((*installed, *standard))
 
 
+@functools.lru_cache(maxsize=4096)
+def is_standard_file(file: str) -> bool:
+    """Whether a file belongs to the standard library, its machinery of imports left out."""
+    installed, standard = _prefixes()
+    path = os.path.realpath(file)
+    return path.startswith(standard) and not path.startswith(installed)
+
+
 def module_version(module: str) -> str:
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:

@@ -17,9 +17,10 @@ from cacheness.magic.cell import Cell
 from cacheness.magic.flow import Run, begin
 from cacheness.magic.hit import Hit
 from cacheness.magic.ledger import Ledger, Timing
+from cacheness.magic.magics import UncacheableError, analyse
 from cacheness.magic.pace import TooCostlyError
 from cacheness.magic.report import Record
-from cacheness.magic.resolve import UncacheableError, analyse, source_digest
+from cacheness.magic.resolve import source_digest
 
 # For the hashing of a cell of which nothing is known yet, in seconds.
 _FIRST_BUDGET = 0.05
@@ -130,7 +131,7 @@ def attempt(
         return None
     made = Attempt(cell, None, ledger, minimum)
     try:
-        made.source = source_digest(analyse(text, cell.shell.transform_cell))
+        made.source = source_digest(analyse(text, cell.shell))
         made.known = ledger.find(made.source)
         budget = _budget(made.known, minimum)
         if budget is None:
@@ -155,7 +156,7 @@ def attempt(
 def is_worth(cell: Cell, text: str, ledger: Ledger, minimum: float) -> bool:
     """Whether an unmarked cell is known to be looked up."""
     try:
-        known = ledger.find(source_digest(analyse(text, cell.shell.transform_cell)))
+        known = ledger.find(source_digest(analyse(text, cell.shell)))
     except UncacheableError:
         return False
     return known is not None and _budget(known, minimum) is not None

@@ -7,8 +7,9 @@ import os
 from cacheness._cacheness import Cache, digest_bytes
 from cacheness.fingerprint import fingerprint
 from cacheness.magic import observe, watch
+from cacheness.magic.magics import UncacheableError
 from cacheness.magic.recording import Recording
-from cacheness.magic.resolve import PlainInput, Resolved, UncacheableError
+from cacheness.magic.resolve import PlainInput, Resolved
 from cacheness.magic.state import state_digest
 
 _PATHS = ("file", "directory", "absent")

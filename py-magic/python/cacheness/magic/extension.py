@@ -23,7 +23,9 @@ from cacheness.magic.cell import Cell, labels_of
 from cacheness.magic.flow import Run, begin
 from cacheness.magic.history import History
 from cacheness.magic.hit import Hit
+from cacheness.magic.imports import WATCH
 from cacheness.magic.ledger import Ledger
+from cacheness.magic.magics import UncacheableError
 from cacheness.magic.marking import (
     END,
     MARKER,
@@ -42,7 +44,6 @@ from cacheness.magic.options import OptionError, Options, option_help, parse_opt
 from cacheness.magic.pace import Pace
 from cacheness.magic.progress import Progress
 from cacheness.magic.report import Record
-from cacheness.magic.resolve import UncacheableError
 from cacheness.settings import Settings
 
 _MISPLACED = "%cacheness"
@@ -96,8 +97,10 @@ class Extension:
         # What IPython looks for when the line stands further down in a cell.
         shell.register_magic_function(self._misplaced, "line", _MISPLACED)
         atexit.register(self.close)
+        WATCH.start()
 
     def unload(self) -> None:
+        WATCH.stop()
         shell = self.shell
         shell.input_transformers_cleanup[:] = [
             transform

@@ -20,10 +20,11 @@ from cacheness.magic.comparing import differences
 from cacheness.magic.evidence import present_digest
 from cacheness.magic.explain import explain_miss
 from cacheness.magic.hit import Hit, load
+from cacheness.magic.magics import UncacheableError, analyse
 from cacheness.magic.pace import TooCostlyError, undisturbed
 from cacheness.magic.recording import Recorder, Recording
 from cacheness.magic.report import Record
-from cacheness.magic.resolve import Resolved, UncacheableError, analyse, resolve
+from cacheness.magic.resolve import Resolved, resolve
 from cacheness.magic.storing import left_behind, store
 from cacheness.magic.turns import Turn, take_turn
 
@@ -74,8 +75,8 @@ def foresee(cell: Cell, source: str) -> tuple[Entry | Miss, str, set[str]]:
 
 def _resolve(cell: Cell, source: str) -> Resolved:
     try:
-        facts = analyse(source, cell.shell.transform_cell)
-        return resolve(source, facts, cell.shell.user_ns, cell.options, cell.cache, cell.pace)
+        facts = analyse(source, cell.shell)
+        return resolve(source, facts, cell.shell, cell.options, cell.cache, cell.pace)
     except UnstableValueError as error:
         raise UncacheableError(str(error)) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import time
 from collections.abc import Callable
@@ -97,6 +98,8 @@ def load(cell: Cell, entry: Entry, resolved: Resolved) -> Hit:
         return cell.cache.read(entry, ordinal)
 
     with cell.pace.step("loading"):
+        for name in resolved.modules:
+            importlib.import_module(name)
         payload = graph.load(blob, cell.shell.user_ns, resolved.walk)
     for ordinal, content in payload.contents.items():
         if not namespace.fits(resolved.walk.object(ordinal), content):

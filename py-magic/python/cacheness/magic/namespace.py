@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from cacheness.decompose.code import is_single_dispatch
 from cacheness.origin import type_home
 
 # Names that IPython keeps for itself.
@@ -110,6 +111,18 @@ def names_surely_bound(source: str) -> set[str]:
             case ast.With(items=items) | ast.AsyncWith(items=items):
                 found.update(*(_targets(item.optional_vars) for item in items))
     return found
+
+
+def modules_surely_loaded(source: str) -> list[str]:
+    """The parts of packages that `import a.b` at the top level loads, and binds no name to."""
+    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    return [
+        alias.name
+        for statement in compile(source, "<cell>", "exec", flags).body
+        if isinstance(statement, ast.Import)
+        for alias in statement.names
+        if "." in alias.name and alias.asname is None
+    ]
 
 
 def _targets(target: ast.expr | None) -> set[str]:
@@ -247,6 +260,12 @@ _FUNCTION = ("__code__", "__defaults__", "__kwdefaults__")
 
 
 def _read_function(obj: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    if obj.__module__ != "__main__":
+        # What changed may be a global of its module.
+        name = f"{obj.__module__}.{obj.__qualname__}"
+        raise UnrestorableChangeError(f"`{name}` or what it uses was changed")
+    if is_single_dispatch(obj):
+        raise UnrestorableChangeError(f"`{obj.__name__}` was taught another type")
     return {name: getattr(obj, name) for name in _FUNCTION}, dict(vars(obj))
 
 

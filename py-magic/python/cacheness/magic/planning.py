@@ -7,14 +7,14 @@ is now. A value that an earlier cell will set anew is not known before that cell
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from cacheness._cacheness import Entry
 from cacheness.magic.cell import Cell
 from cacheness.magic.flow import foresee, previous_entry
-from cacheness.magic.resolve import UncacheableError, analyse
+from cacheness.magic.magics import UncacheableError, analyse
 
 Verdict = Literal["hit", "runs", "unknown"]
 
@@ -48,13 +48,13 @@ class Step:
         return f"In[{self.number}]" + (f" {name}" if name else "")
 
 
-def plan(steps: list[Step], transform: Callable[[str], str]) -> list[Step]:
+def plan(steps: list[Step], shell: Any) -> list[Step]:
     """Fills in the verdicts of the cached cells, and returns those."""
     reads: list[set[str]] = []
     for step in steps:
         facts = []
         try:
-            facts = analyse(step.text, transform)
+            facts = analyse(step.text, shell)
         except UncacheableError as error:
             step.why = str(error)
         step.changes |= set().union(*(fact.writes | fact.deletes for fact in facts))

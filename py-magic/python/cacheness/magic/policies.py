@@ -81,7 +81,7 @@ def _auto(session: Session, arguments: Namespace) -> Report:
 
 def _plan(extension: Extension) -> Report:
     cells = [_step(extension, number, raw) for number, raw in extension.history.cells()]
-    steps = plan(cells, extension.shell.transform_cell)
+    steps = plan(cells, extension.shell)
     rows = [(step.label, step.verdict, _remark(step)) for step in steps]
     data = [
         {"cell": step.number, "key": step.label.partition(" ")[2] or None, "verdict": step.verdict}

@@ -14,6 +14,7 @@ from cacheness.magic.capture import Capture, Output, flush_figures
 from cacheness.magic.cell import Cell
 from cacheness.magic.comms import open_comms, opened
 from cacheness.magic.resolve import Resolved
+from cacheness.magic.session import SessionWatch
 from cacheness.magic.state import SeedWatch, read_states
 from cacheness.magic.watch import Watch
 
@@ -36,6 +37,7 @@ class Recording:
         named: digests of the files that it names, from before it.
         seen: files and effects.
         live: what it opened to the notebook, in words.
+        session: what it did to the session that restoring could not do again, in words.
     """
 
     elapsed: float
@@ -51,6 +53,7 @@ class Recording:
     named: dict[str, tuple[str, str]]
     seen: observe.Observation
     live: str | None
+    session: str | None
 
 
 class Recorder:
@@ -61,6 +64,7 @@ class Recorder:
         self._resolved = resolved
         self._capture = Capture(cell.shell)
         self._seeds = SeedWatch()
+        self._session = SessionWatch()
         self._watch = Watch()
         self._observing = False
         self._named: dict[str, tuple[str, str]] = {}
@@ -91,6 +95,7 @@ class Recorder:
         self._states = read_states()
         self._comms = open_comms(cell.shell)
         self._seeds.start(self._states)
+        self._session.start((*resolved.facts.imports, *resolved.facts.members))
         self._observing = observe.start()
         self._watch.start()
         self._capture.start()
@@ -107,6 +112,7 @@ class Recorder:
         self._hidden.put_back()
         self._capture.stop()
         self._seeds.stop()
+        self._session.stop()
         self._watch.stop()
         if self._observing:
             observe.stop(())
@@ -122,6 +128,7 @@ class Recorder:
                 flush_figures()
         self._capture.stop()
         self._seeds.stop()
+        self._session.stop()
         self._watch.stop()
         if not self._observing:
             return None
@@ -142,4 +149,11 @@ class Recorder:
             named=self._named,
             seen=seen,
             live=opened(self._comms, open_comms(self._cell.shell), self._capture.outputs),
+            session=self._session.change(self._uses_pyplot()),
         )
+
+    def _uses_pyplot(self) -> bool:
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        read = any(value is pyplot for value in self._resolved.roots.values())
+        named = any(name.startswith("plt.") for name in self._resolved.called)
+        return pyplot is not None and (read or named)

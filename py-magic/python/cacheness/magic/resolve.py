@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import builtins
 import functools
 import glob
 import importlib
@@ -17,15 +15,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cacheness._cacheness import Cache, CellFacts, Key, Walk, analyse_python, digest_bytes, make_key
-from cacheness.decompose.code import dotted_names
 from cacheness.decompose.parts import Decomposed, Extent
 from cacheness.errors import UnstableValueError
 from cacheness.fingerprint import Decomposer, fingerprint
+from cacheness.magic import names
 from cacheness.magic.describe import describe, describe_text
-from cacheness.magic.namespace import is_own_name, names_surely_bound
+from cacheness.magic.imports import WATCH
+from cacheness.magic.library_options import unusual_options
+from cacheness.magic.magics import UncacheableError, own_magics
+from cacheness.magic.namespace import is_own_name, modules_surely_loaded, names_surely_bound
 from cacheness.magic.options import Options
 from cacheness.magic.pace import Pace
-from cacheness.magic.state import unusual_options
+from cacheness.magic.session import own_threads
 from cacheness.origin import code_origin, is_installed_file, package_version, type_home
 
 PlainInput = tuple[str, str, str, str | None]
@@ -33,20 +34,9 @@ PlainInput = tuple[str, str, str, str | None]
 # Goes up when an older entry could not be restored any more, or not rightly.
 ENTRY_FORMAT = "2"
 
-# Magics whose line or body is code of the cell.
-_CODE_MAGICS = frozenset("time timeit prun capture memit mprun lprun".split())
-# Magics that change the kernel itself, which restoring could not do again.
-_KERNEL_MAGICS = frozenset(
-    "alias autoreload cacheness conda config gui load_ext matplotlib pip pylab reload_ext reset run"
-    " store unload_ext xdel cd pushd popd bookmark debug pdb edit".split()
-)
+_OPTION = "option "
 _LONGEST_PATH = 4096
 _MOST_ITEMS = 200
-_HISTORIES = frozenset("In Out _ih _oh _dh".split())
-
-
-class UncacheableError(Exception):
-    """The cell cannot be cached, for a reason that the person should know."""
 
 
 @dataclass
@@ -64,6 +54,7 @@ class Resolved:
         named: files that it names, which a run may read without being seen.
         surely_bound: names that it binds whenever it succeeds.
         perhaps_bound: names that it binds on some ways through it, and does not read.
+        modules: parts of packages that it imports.
     """
 
     key: Key
@@ -76,42 +67,13 @@ class Resolved:
     named: list[str] = field(default_factory=list)
     surely_bound: set[str] = field(default_factory=set)
     perhaps_bound: set[str] = field(default_factory=set)
-
-
-def analyse(source: str, transform: Callable[[str], str]) -> list[CellFacts]:
-    """The facts of a cell and of the code that its magics hold. `transform` is IPython's.
-
-    Raises:
-        UncacheableError: the cell does something that cannot be followed.
-    """
-    facts = analyse_python(source)
-    if isinstance(facts, str):
-        raise UncacheableError(facts)
-    found = [facts]
-    for kind, name, line, body, at in facts.magics:
-        if name in _KERNEL_MAGICS:
-            raise UncacheableError(f"`%{name}` (line {at}) changes the kernel")
-        if name in _CODE_MAGICS:
-            if kind == "cell" and line.strip() and name != "capture":
-                found += analyse(transform(_without_flags(line)), transform)
-            found += analyse(transform(body or _without_flags(line)), transform)
-    return found
-
-
-def _without_flags(line: str) -> str:
-    """The statement of `%timeit -n 3 statement`."""
-    words = line.split(" ")
-    while words and words[0].startswith("-"):
-        flag = words.pop(0)
-        if len(flag) == 2 and words and flag[1] in "nrtlTDs":
-            words.pop(0)
-    return " ".join(words)
+    modules: list[str] = field(default_factory=list)
 
 
 def resolve(
     source: str,
     facts: list[CellFacts],
-    namespace: dict[str, Any],
+    shell: Any,
     options: Options,
     cache: Cache,
     pace: Pace,
@@ -122,28 +84,40 @@ def resolve(
         UncacheableError: it reads something without stable content, or in a way that cannot be
             followed.
     """
-    _refuse_dynamic(facts, namespace)
-    names = _live_names(facts, namespace)
+    namespace = shell.user_ns
+    names.refuse_dynamic(facts, namespace)
+    code = names.compiled(source)
     decomposer = Decomposer(namespace)
-    walk = Walk(_paced(decomposer, pace))
-    roots: dict[str, Any] = {}
+    surely = names_surely_bound(source)
+    read_or_deleted = set().union(*(fact.reads | fact.deletes for fact in facts))
+    perhaps = {
+        name
+        for name in set().union(*(fact.writes for fact in facts)) - surely - read_or_deleted
+        if not is_own_name(name)
+    }
+    first = names.live_names(facts, namespace)
+    if own_threads():
+        # They may read any name meanwhile, so that none can be put out of sight.
+        first |= perhaps & namespace.keys()
+    reading = _Reading(Walk(_paced(decomposer, pace)), namespace, decomposer)
+    reading.visible |= own_magics(facts, shell)
+    reading.read(first, code, facts)
+    roots, walk = reading.roots, reading.walk
+    called = decomposer.called.union(code.called, *(fact.calls for fact in facts))
+    if any(name == "pwd" for fact in facts for _, name, *_ in fact.magics):
+        called.add("getcwd")
     inputs: list[PlainInput] = [
         ("source", "cell", source_digest(facts), _text_detail(source)),
         _version("cell entries", ENTRY_FORMAT),
+        *reading.inputs,
     ]
-    pending = names
-    while pending:
-        for name in sorted(pending):
-            roots[name] = namespace[name]
-            inputs.append(_variable(walk, name, namespace[name]))
-        wanted = {name for name in decomposer.wanted if not is_own_name(name)}
-        pending = wanted - roots.keys()
     shared = _sharing(walk, decomposer.extents)
     if shared is not None:
         inputs.append(("state", "shared memory between variables", shared, None))
-    unusual = unusual_options()
-    if unusual is not None:
-        inputs.append(("state", "options of the libraries", unusual, None))
+    packages = decomposer.packages.union(
+        code.packages, *(name.partition(".")[:1] for fact in facts for name in fact.imports)
+    )
+    inputs += _unusual(packages, called)
     inputs += _declared(options, cache, pace)
     inputs += _local_modules(facts, cache)
     inputs += _constants(facts, roots)
@@ -152,26 +126,78 @@ def resolve(
         for name in sorted(options.env)
     ]
     inputs += _versions(facts, roots)
-    for option, chosen in (("vars", options.variables), ("exclude", options.exclude)):
-        if chosen:
-            text = ",".join(sorted(chosen))
-            inputs.append(("option", option, _text_digest(text), json.dumps(text)))
-    if options.version is not None:
-        inputs.append(
-            ("option", "version", _text_digest(options.version), json.dumps(options.version))
-        )
-    key = make_key("cell", inputs)
-    called = decomposer.called.union(_called_by(source), *(fact.calls for fact in facts))
+    inputs += _chosen(options)
     named = _named_files(facts, roots, options)
-    surely = names_surely_bound(source)
-    read_or_deleted = set().union(*(fact.reads | fact.deletes for fact in facts))
-    writes = set().union(*(fact.writes for fact in facts))
-    perhaps = {
-        name for name in writes - surely - read_or_deleted - roots.keys() if not is_own_name(name)
-    }
     return Resolved(
-        key, walk, roots, facts[0], inputs, decomposer.extents, called, named, surely, perhaps
+        key=make_key("cell", inputs),
+        walk=walk,
+        roots=roots,
+        facts=facts[0],
+        inputs=inputs,
+        extents=decomposer.extents,
+        called=called,
+        named=named,
+        surely_bound=surely,
+        perhaps_bound=perhaps - roots.keys(),
+        modules=modules_surely_loaded(source),
     )
+
+
+class _Reading:
+    """The walk over all that a cell reads: what its text shows, and what that leads to."""
+
+    def __init__(self, walk: Walk, namespace: dict[str, Any], decomposer: Decomposer) -> None:
+        self.walk = walk
+        self.roots: dict[str, Any] = {}
+        self.inputs: list[PlainInput] = []
+        self._decomposer = decomposer
+        self._namespace = namespace
+        self.visible = names.changed_builtins()
+
+    def read(self, first: set[str], code: names.Code, facts: list[CellFacts]) -> None:
+        """Adds the names in `first`, and all that they lead to.
+
+        Raises:
+            UncacheableError: one of them has no stable content, or hides what it reads.
+        """
+        read_anyway = set().union(*(fact.reads for fact in facts))
+        magics = {name for name in self.visible if name.startswith("%")}
+        pending = first | magics | (read_anyway & self.visible.keys() - self._namespace.keys())
+        decomposer = self._decomposer
+        while pending:
+            for name in sorted(pending):
+                value = self._namespace[name] if name in self._namespace else self.visible[name]
+                self.roots[name] = value
+                self.inputs.append(_variable(self.walk, name, value))
+            texts = code.strings | decomposer.strings
+            texts |= {value for value in self.roots.values() if type(value) is str}
+            meant = names.names_in_texts(code.called | decomposer.called, texts)
+            wanted = decomposer.wanted | (meant & self._namespace.keys())
+            wanted = {name for name in wanted if not is_own_name(name)}
+            wanted |= decomposer.referenced & self.visible.keys() - self._namespace.keys()
+            pending = wanted - self.roots.keys()
+        names.refuse_frames(code.called | decomposer.called, code.strings | decomposer.strings)
+
+
+def _unusual(packages: set[str], called: set[str]) -> list[PlainInput]:
+    found: list[PlainInput] = []
+    for name, value in sorted(unusual_options(packages, called).items()):
+        found.append(("state", f"{_OPTION}{name}", fingerprint(value), json.dumps(repr(value))))
+    return found
+
+
+def _chosen(options: Options) -> list[PlainInput]:
+    """The options of the person's that are part of the key."""
+    chosen = (
+        ("vars", ",".join(sorted(options.variables)) or None),
+        ("exclude", ",".join(sorted(options.exclude)) or None),
+        ("version", options.version),
+    )
+    return [
+        ("option", name, _text_digest(text), json.dumps(text))
+        for name, text in chosen
+        if text is not None
+    ]
 
 
 def _paced(decomposer: Decomposer, pace: Pace) -> Callable[[Any], Decomposed]:
@@ -192,48 +218,6 @@ def walk_again(resolved: Resolved, namespace: dict[str, Any], pace: Pace) -> Wal
         if walk.ordinal(obj) is None:
             walk.add(obj)
     return walk
-
-
-def _refuse_dynamic(facts: list[CellFacts], namespace: dict[str, Any]) -> None:
-    for fact in facts:
-        for what, line in fact.dynamic:
-            raise UncacheableError(f"{what} (line {line}) hides what the cell reads")
-        for name in sorted(fact.assumes):
-            if name in namespace and not is_own_name(name):
-                raise UncacheableError(f"the builtin `{name}` is redefined")
-        for name in sorted(fact.reads & _HISTORIES):
-            raise UncacheableError(f"it reads IPython's history `{name}`")
-
-
-def _live_names(facts: list[CellFacts], namespace: dict[str, Any]) -> set[str]:
-    reads: set[str] = set()
-    for fact in facts:
-        reads |= fact.reads
-        for _kind, name, line, body, _at in fact.magics:
-            if name not in _CODE_MAGICS:
-                # Any word of a shell line or of another magic may be expanded from the namespace.
-                reads |= _words(line) | _words(body or "")
-    return {name for name in reads if name in namespace and not _is_shell_name(name, namespace)}
-
-
-def _is_shell_name(name: str, namespace: dict[str, Any]) -> bool:
-    """Names that IPython provides. The results `_`, `_3` are values like others."""
-    if name in ("get_ipython", "exit", "quit", "open", "display"):
-        value = namespace[name]
-        module = getattr(value, "__module__", None)
-        home = module.partition(".")[0] if isinstance(module, str) else type_home(type(value))
-        return home in ("IPython", "ipykernel", "_io", "io")
-    return name in _HISTORIES or (
-        hasattr(builtins, name) and getattr(builtins, name) is namespace[name]
-    )
-
-
-def _words(text: str) -> set[str]:
-    return {word for word in _split_words(text) if word.isidentifier()}
-
-
-def _split_words(text: str) -> list[str]:
-    return "".join(char if char.isalnum() or char == "_" else " " for char in text).split()
 
 
 def source_digest(facts: list[CellFacts]) -> str:
@@ -324,14 +308,6 @@ def _items(value: Any) -> Iterable[Any]:
     return value if type(value) in (list, tuple) and len(value) <= _MOST_ITEMS else (value,)
 
 
-def _called_by(source: str) -> frozenset[str]:
-    try:
-        code = compile(source, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    except (SyntaxError, ValueError):
-        return frozenset()
-    return dotted_names(code)
-
-
 def _constants(facts: list[CellFacts], roots: dict[str, Any]) -> list[PlainInput]:
     """Plain attributes of installed modules that the cell reads: somebody may have set them."""
     found: list[PlainInput] = []
@@ -374,6 +350,8 @@ def _local_modules(facts: list[CellFacts], cache: Cache) -> list[PlainInput]:
     found: list[PlainInput] = []
     for name, (_, digest) in zip(names, digests, strict=True):
         found.append(("module", name, digest, None))
+        for member, changed in WATCH.changed_members(name):
+            found.append(("variable", f"{name}.{member}", _text_digest(changed), None))
         module = sys.modules.get(name)
         if module is not None and os.stat(files[name]).st_mtime >= _process_start():
             # Edited since this process began, perhaps after it was loaded: that counts, too.

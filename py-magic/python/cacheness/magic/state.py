@@ -6,10 +6,15 @@ before is compared at lookup.
 """
 
 from __future__ import annotations
+import __future__
 
+import decimal
+import functools
+import operator
 import os
 import random
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,12 +31,14 @@ class Probe:
         read: takes the state, as plain values.
         write: puts it back, given the state before and after the run.
         is_input: whether a run that changed it depends on what it was before.
+        usual: the state of a module that has just been loaded, where a run may load it.
     """
 
     module: str
     read: Callable[[], Any]
     write: Callable[[Any, Any], None]
     is_input: bool = False
+    usual: Callable[[], Any] | None = None
 
 
 def _write_mapping(target: Callable[[], Any]) -> Callable[[Any, Any], None]:
@@ -60,14 +67,39 @@ def _rc_params() -> Any:
     return sys.modules["matplotlib"].rcParams
 
 
-def _read_rc_params() -> dict[str, Any]:
+def read_rc_params() -> dict[str, Any]:
+    """All but those that name a backend."""
     # `copy` does not resolve the backend, which reading every item would. The backend is the front
     # end's matter.
     params = _rc_params().copy()
     return {name: value for name, value in dict.items(params) if "backend" not in name}
 
 
-def _pandas_options() -> dict[str, Any]:
+def usual_rc_params() -> dict[str, Any]:
+    """As they were when the library was loaded."""
+    usual = dict.items(getattr(sys.modules["matplotlib"], "rcParamsOrig", read_rc_params()))
+    return {name: value for name, value in usual if "backend" not in name}
+
+
+def usual_pandas_options() -> dict[str, Any]:
+    """As they are registered."""
+    known = sys.modules["pandas._config.config"]._registered_options
+    return {name: known[name].defval for name in pandas_options()}
+
+
+USUAL_SKLEARN = {
+    "assume_finite": False,
+    "working_memory": 1024,
+    "print_changed_only": True,
+    "display": "diagram",
+    "transform_output": "default",
+    "enable_metadata_routing": False,
+    "array_api_dispatch": False,
+}
+
+
+def pandas_options() -> dict[str, Any]:
+    """The options, by their full names."""
     # `get_option` would warn of each deprecated option.
     return dict(_leaves(sys.modules["pandas._config.config"]._global_config, ""))
 
@@ -90,6 +122,54 @@ def _write_path(_: Any, after: list[str]) -> None:
     sys.path[:] = after
 
 
+_DECIMAL = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp", "flags", "traps")
+
+
+def _read_decimal() -> dict[str, Any]:
+    context = decimal.getcontext()
+    found = {name: getattr(context, name) for name in _DECIMAL}
+    return found | {name: dict(found[name]) for name in ("flags", "traps")}
+
+
+def _write_decimal(_: Any, after: dict[str, Any]) -> None:
+    context = decimal.getcontext()
+    for name, value in after.items():
+        setattr(context, name, value)
+
+
+def _write_filters(before: list[Any], after: list[Any]) -> None:
+    """What the run added goes first, as it did then; what it removed is removed."""
+    gone = [item for item in before if item not in after]
+    new = [item for item in after if item not in before]
+    kept = [item for item in warnings.filters if item not in gone and item not in new]
+    warnings.filters[:] = [*new, *kept]  # type: ignore[index]
+    warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+def _shell() -> Any:
+    return sys.modules["IPython"].get_ipython()
+
+
+_FUTURE = functools.reduce(
+    operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+)
+
+
+def _write_future(before: int, after: int) -> None:
+    flags = _shell().compile.flags
+    _shell().compile.flags = (flags & ~before | after) if before != after else flags
+
+
+def _write_limits(_: Any, after: tuple[int, int, float]) -> None:
+    sys.setrecursionlimit(after[0])
+    sys.set_int_max_str_digits(after[1])
+    sys.setswitchinterval(after[2])
+
+
+def _write_interactivity(_: Any, after: str) -> None:
+    _shell().ast_node_interactivity = after
+
+
 PROBES: dict[str, Probe] = {
     "random": Probe(
         "random", random.getstate, lambda _, after: random.setstate(after), is_input=True
@@ -106,11 +186,38 @@ PROBES: dict[str, Probe] = {
         lambda: sys.modules["numpy"].get_printoptions(),
         lambda _, after: sys.modules["numpy"].set_printoptions(**after),
     ),
-    "rcParams": Probe("matplotlib", _read_rc_params, _write_mapping(_rc_params)),
-    "pandas options": Probe("pandas", _pandas_options, _write_pandas_options),
+    "rcParams": Probe(
+        "matplotlib", read_rc_params, _write_mapping(_rc_params), usual=usual_rc_params
+    ),
+    "pandas options": Probe(
+        "pandas", pandas_options, _write_pandas_options, usual=usual_pandas_options
+    ),
     "environment": Probe("os", lambda: dict(os.environ), _write_mapping(lambda: os.environ)),
     "working directory": Probe("os", os.getcwd, lambda _, after: os.chdir(after)),
     "sys.path": Probe("sys", lambda: list(sys.path), _write_path),
+    "torch": Probe(
+        "torch",
+        lambda: sys.modules["torch"].get_rng_state(),
+        lambda _, after: sys.modules["torch"].set_rng_state(after),
+        is_input=True,
+    ),
+    "sklearn": Probe(
+        "sklearn",
+        lambda: sys.modules["sklearn"].get_config(),
+        lambda _, after: sys.modules["sklearn"].set_config(**after),
+        usual=lambda: dict(USUAL_SKLEARN),
+    ),
+    "decimal": Probe("decimal", _read_decimal, _write_decimal),
+    "filters of warnings": Probe("warnings", lambda: list(warnings.filters), _write_filters),
+    "limits": Probe(
+        "sys",
+        lambda: (sys.getrecursionlimit(), sys.get_int_max_str_digits(), sys.getswitchinterval()),
+        _write_limits,
+    ),
+    "future statements": Probe("IPython", lambda: _shell().compile.flags & _FUTURE, _write_future),
+    "interactivity": Probe(
+        "IPython", lambda: _shell().ast_node_interactivity, _write_interactivity
+    ),
 }
 
 
@@ -128,43 +235,6 @@ def read_states() -> dict[str, Any]:
             except Exception:
                 continue
     return states
-
-
-def unusual_options() -> str | None:
-    """The digest of options of NumPy, pandas and matplotlib that are not the usual ones.
-
-    What a cell shows, and some of what it computes, follows from them. `None` when all are as they
-    are without anyone's doing, so that it makes no difference whether a library is loaded yet.
-    """
-    found: dict[str, Any] = {}
-    numpy, matplotlib = sys.modules.get("numpy"), sys.modules.get("matplotlib")
-    for name, usual in (("numpy errors", _USUAL_ERRORS), ("numpy print options", _USUAL_PRINTING)):
-        now = PROBES[name].read() if numpy is not None else {}
-        found |= {f"{name} {n}": now[n] for n in now.keys() & usual.keys() if now[n] != usual[n]}
-    if "pandas" in sys.modules:
-        known = sys.modules["pandas._config.config"]._registered_options
-        found |= {n: v for n, v in _pandas_options().items() if v != known[n].defval}
-    if matplotlib is not None and hasattr(matplotlib, "rcParamsOrig"):
-        usual_params = dict(dict.items(matplotlib.rcParamsOrig))
-        now = _read_rc_params()
-        found |= {n: v for n, v in now.items() if n in usual_params and v != usual_params[n]}
-    return fingerprint(dict(sorted(found.items()))) if found else None
-
-
-_USUAL_ERRORS = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
-_USUAL_PRINTING = {
-    "edgeitems": 3,
-    "threshold": 1000,
-    "floatmode": "maxprec",
-    "precision": 8,
-    "suppress": False,
-    "linewidth": 75,
-    "nanstr": "nan",
-    "infstr": "inf",
-    "sign": "-",
-    "formatter": None,
-    "legacy": False,
-}
 
 
 def state_digest(name: str) -> str | None:
@@ -188,15 +258,19 @@ def state_change(before: dict[str, Any], seeded: set[str]) -> StateChange:
     after = read_states()
     changed = {}
     inputs = {}
-    for name, was in before.items():
-        now = after.get(name)
+    for name, now in after.items():
+        usual = PROBES[name].usual
+        if name in before:
+            was = before[name]
+        elif usual is not None:
+            was = usual()
+        else:
+            continue
         if fingerprint(was) == fingerprint(now):
             continue
         changed[name] = (was, now)
         if PROBES[name].is_input and name not in seeded:
             inputs[name] = fingerprint(was)
-    # A library that the cell itself loaded comes with a state of its own, which only matters once
-    # it is changed.
     return StateChange(changed, inputs)
 
 

@@ -13,10 +13,11 @@ from cacheness.magic import graph, namespace, observe
 from cacheness.magic.capture import compact
 from cacheness.magic.cell import Cell, Payload
 from cacheness.magic.evidence import effects, observed_inputs
+from cacheness.magic.magics import UncacheableError
 from cacheness.magic.pace import TooCostlyError, undisturbed
 from cacheness.magic.recording import Recording
 from cacheness.magic.report import Record
-from cacheness.magic.resolve import Resolved, UncacheableError, walk_again
+from cacheness.magic.resolve import Resolved, walk_again
 from cacheness.magic.state import state_change
 from cacheness.origin import type_home
 
@@ -37,6 +38,8 @@ def left_behind(
     rebound = namespace.rebound_member(recording.members, cell.shell.user_ns)
     if rebound is not None:
         raise UncacheableError(f"it set `{rebound}`")
+    if recording.session is not None:
+        raise UncacheableError(recording.session)
     payload = _payload(cell, resolved, recording)
     states = state_change(recording.states, recording.seeded)
     payload.states = states.changed

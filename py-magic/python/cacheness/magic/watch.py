@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cacheness.origin import is_installed_file
+from cacheness.origin import is_installed_file, is_standard_file
 
 _CLOCKS = frozenset(
     "time.time time.time_ns time.localtime time.gmtime time.ctime datetime.now datetime.today"
@@ -47,8 +47,8 @@ class Watch:
         get, stat = os._Environ.__getitem__, os.stat
 
         def tapped_get(environment: Any, name: Any) -> Any:
-            if environment is os.environ and isinstance(name, str) and _is_called_by_own_code():
-                self.variables.add(name)
+            if isinstance(name, (str, bytes)) and _is_called_by_own_code():
+                self.variables.add(os.fsdecode(name))
             return get(environment, name)
 
         def tapped_stat(path: Any, *args: Any, **options: Any) -> os.stat_result:
@@ -70,15 +70,11 @@ class Watch:
 
 
 def _is_called_by_own_code() -> bool:
-    """Whether the first frame outside of the mapping's own code is not that of an installed one."""
-    frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_code.co_filename == os.__file__:
+    """Whether code of the person's own asked, itself or through the standard library."""
+    frame: types.FrameType | None = sys._getframe(2)
+    while frame is not None and is_standard_file(frame.f_code.co_filename):
         frame = frame.f_back
-    while frame.f_back is not None and "collections" in frame.f_code.co_filename:
-        frame = frame.f_back
-    while frame.f_back is not None and frame.f_code.co_filename == os.__file__:
-        frame = frame.f_back
-    return not is_installed_file(frame.f_code.co_filename)
+    return frame is not None and not is_installed_file(frame.f_code.co_filename)
 
 
 def effects(called: Iterable[str], values: Iterable[Any]) -> dict[str, str]:
