@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cacheness.cli import command_help
+from cacheness.magic.commands import Commands
+from cacheness.magic.extension import Extension
 from cacheness.magic.options import option_help
 from cacheness.settings import SETTINGS
 
@@ -60,9 +62,16 @@ def _file(path: str, page: str) -> str:
 
 
 def _verbs() -> str:
-    os.environ["COLUMNS"] = "88"
+    """The help of each verb: those of the shell command first, then those of a kernel alone."""
+    os.environ["COLUMNS"] = "80"
+    texts = command_help()
+    texts |= {
+        f"%cacheness {verb}": text
+        for verb, text in Commands(Extension(None)).help_texts().items()
+        if verb not in texts
+    }
     return "\n".join(
-        f"### {verb}\n\n```text\n{text.strip()}\n```\n" for verb, text in command_help().items()
+        f"### {verb}\n\n```text\n{text.strip()}\n```\n" for verb, text in texts.items()
     )
 
 

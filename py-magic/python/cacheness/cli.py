@@ -12,7 +12,7 @@ from typing import Final
 
 from cacheness._cacheness import Cache
 from cacheness.commands.document import Report
-from cacheness.commands.parser import HelpShownError, MisuseError, Parser, parse, verb_parser
+from cacheness.commands.parser import HelpShownError, MisuseError, Parser, help_texts, parse
 from cacheness.commands.progress import track
 from cacheness.commands.session import Session, Verb
 from cacheness.commands.verbs import SHARED
@@ -180,10 +180,7 @@ _VERBS: Final = SHARED | {"help": Verb("help", "show this, or the help of one ve
 
 def command_help() -> dict[str, str]:
     """The help text of each verb."""
-    general = _general()
-    return {
-        name: verb_parser(_PROGRAM, verb, general).format_help() for name, verb in SHARED.items()
-    }
+    return help_texts(_PROGRAM, SHARED, _general())
 
 
 def _overview(general: Parser) -> str:

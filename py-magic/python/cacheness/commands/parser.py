@@ -58,7 +58,7 @@ def parse(
     if rest[:1] == ["help"] and len(rest) > 1:
         rest = [*rest[1:], "--help"]
     verb, rest = _verb(program, verbs, rest, general)
-    parser = verb_parser(program, verb, general)
+    parser = _verb_parser(program, verb, general)
     namespace, extra = parser.parse_known_args(rest, namespace)
     unknown = next(iter(extra), None)
     if unknown is not None:
@@ -67,7 +67,14 @@ def parse(
     return verb, namespace
 
 
-def verb_parser(program: str, verb: Verb, general: Parser) -> Parser:
+def help_texts(program: str, verbs: Mapping[str, Verb], general: Parser) -> dict[str, str]:
+    """The help text of each verb."""
+    return {
+        name: _verb_parser(program, verb, general).format_help() for name, verb in verbs.items()
+    }
+
+
+def _verb_parser(program: str, verb: Verb, general: Parser) -> Parser:
     """The parser of one verb."""
     width = max((len(line) for line, _ in verb.examples), default=0)
     examples = [f"  {program} {line:{width}}  # {text}" for line, text in verb.examples]

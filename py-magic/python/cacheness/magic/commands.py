@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from cacheness.commands.document import Code, Report, fields
-from cacheness.commands.parser import HelpShownError, MisuseError, Parser, parse
+from cacheness.commands.parser import HelpShownError, MisuseError, Parser, help_texts, parse
 from cacheness.commands.session import Session, Verb
 from cacheness.commands.verbs import SHARED
 from cacheness.errors import CacheError
@@ -52,11 +52,9 @@ class Commands:
     def line_magic(self, line: str) -> None:
         from IPython.core.error import UsageError
 
-        general = Parser(prog=_PROGRAM, add_help=False, usage="%(prog)s VERB …")
-        general.add_argument("--json", action="store_true", help="for programs")
         try:
             words = shlex.split(line) or ["status"]
-            verb, arguments = parse(_PROGRAM, self._verbs, words, general)
+            verb, arguments = parse(_PROGRAM, self._verbs, words, _general())
             report = verb.run(self._session, arguments)
         except HelpShownError:
             return
@@ -65,6 +63,10 @@ class Commands:
         except (CacheError, ValueError) as error:
             raise UsageError(f"{_PROGRAM}: {error}") from None
         self._show(report, as_json=arguments.json)
+
+    def help_texts(self) -> dict[str, str]:
+        """The help text of each verb."""
+        return help_texts(_PROGRAM, self._verbs, _general())
 
     def _show(self, report: Report, as_json: bool) -> None:
         if as_json:
@@ -114,6 +116,12 @@ class Commands:
             named = "" if name is None else f" as {name!r}"
             return Report(None, [f"no marked cell has run in this kernel{named}"], code=1)
         return Report(record.as_metadata(), [record.sentence()])
+
+
+def _general() -> Parser:
+    general = Parser(prog=_PROGRAM, add_help=False, usage="%(prog)s VERB …")
+    general.add_argument("--json", action="store_true", help="for programs")
+    return general
 
 
 def _why_arguments(parser: ArgumentParser) -> None:
