@@ -25,6 +25,7 @@ pub struct Cache {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
     pub entry_id: i64,
+    pub created: i64,
     /// Bytes of the entry's blobs.
     pub size_bytes: u64,
     /// Entries that had to make room.
@@ -173,6 +174,7 @@ impl Cache {
         self.store.sweep_later();
         Ok(Stored {
             entry_id,
+            created: record.created,
             size_bytes: record.size,
             evicted: self.make_room(entry_id, now),
             oversized: self
@@ -237,8 +239,9 @@ impl Cache {
         }
     }
 
-    /// Which of these entries are there and not past the lifetime they were stored with.
-    pub fn alive(&self, ids: &[i64]) -> Result<Vec<i64>> {
+    /// Those of these entries that are there and not past the lifetime they were stored with: id, and
+    /// when it was stored. Only both together are never another entry's, should the index start anew.
+    pub fn alive(&self, ids: &[i64]) -> Result<Vec<(i64, i64)>> {
         self.store.alive(ids, self.options.clock.now())
     }
 

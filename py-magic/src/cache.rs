@@ -211,6 +211,7 @@ impl Cache {
         let stored = self.call(py, |core| core.store(draft))?;
         Ok(Stored {
             entry_id: stored.entry_id,
+            created: stored.created,
             size_bytes: stored.size_bytes,
             evicted: stored.evicted,
             oversized: stored.oversized,
@@ -267,8 +268,9 @@ impl Cache {
         Ok(entries.into_iter().map(Box::new).map(Entry).collect())
     }
 
-    /// Which of these entries, by their ids, are there and within their own lifetime.
-    fn alive(&self, py: Python<'_>, ids: Vec<i64>) -> PyResult<Vec<i64>> {
+    /// Those of these entries that are there and within their own lifetime: id, and when it was stored, in
+    /// nanoseconds since the Unix epoch.
+    fn alive(&self, py: Python<'_>, ids: Vec<i64>) -> PyResult<Vec<(i64, i64)>> {
         self.call(py, |core| core.alive(&ids))
     }
 
@@ -350,6 +352,8 @@ impl Cache {
 #[pyclass(frozen, get_all, module = "cacheness._cacheness")]
 pub struct Stored {
     entry_id: i64,
+    /// Nanoseconds since the Unix epoch.
+    created: i64,
     size_bytes: u64,
     evicted: u64,
     oversized: bool,

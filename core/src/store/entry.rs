@@ -170,15 +170,14 @@ impl Store {
         })
     }
 
-    /// Which of these entries are there and have not expired.
-    pub fn alive(&self, ids: &[i64], now: i64) -> Result<Vec<i64>> {
+    /// Those of these entries that are there and have not expired: id, and when it was stored.
+    pub fn alive(&self, ids: &[i64], now: i64) -> Result<Vec<(i64, i64)>> {
         self.index().with(|connection| {
             let mut statement = connection.prepare_cached(sql::ALIVE)?;
             let mut alive = Vec::with_capacity(ids.len());
             for id in ids {
-                if statement.exists(params![id, now])? {
-                    alive.push(*id);
-                }
+                let created = statement.query_row(params![id, now], |row| row.get(0));
+                alive.extend(created.optional()?.map(|created| (*id, created)));
             }
             Ok(alive)
         })

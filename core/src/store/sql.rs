@@ -128,7 +128,8 @@ pub const LIST: &str = entry_where!(
      AND (?3 IS NULL OR e.name = ?3) ORDER BY e.id DESC LIMIT ?4 OFFSET ?5"
 );
 
-pub const ALIVE: &str = "SELECT 1 FROM entries WHERE id = ?1 AND (expires IS NULL OR expires > ?2)";
+pub const ALIVE: &str =
+    "SELECT created FROM entries WHERE id = ?1 AND (expires IS NULL OR expires > ?2)";
 pub const ALL: &str = entry_where!("ORDER BY e.id");
 
 pub const BLOBS: &str =

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
 
 from cacheness import durations, logs
 from cacheness._cacheness import Cache, Entry, Key, Miss
+from cacheness.attachments import Attachments
 from cacheness.config import CacheConfig
 from cacheness.durations import UNSET, Unset
 from cacheness.errors import (
-    CacheConfigError,
     CacheDependencyError,
     CacheError,
     CacheIntegrityError,
@@ -26,6 +26,7 @@ from cacheness.notices import warn
 
 if TYPE_CHECKING:
     from cacheness._cacheness import _PlainInput
+    from cacheness.custom_metadata.records import Records
 
 F = TypeVar("F", bound=Callable[..., Any])
 State = Callable[[str, str, str], str | None]
@@ -75,6 +76,7 @@ class UnifiedCache:
         self._flush = weakref.finalize(self, self._core.flush)
         self.keys = KeyMaker(config, self._core)
         self._handlers = Handlers(config)
+        self._attachments = Attachments(self._core)
         self._oversized_told = False
         if config.storage.cleanup_on_init:
             self._core.evict_expired()
@@ -98,10 +100,10 @@ class UnifiedCache:
     ) -> str:
         """Stores `data` under the keyword parameters and returns the entry's key (16 hex digits).
 
-        A failure leaves the entry that was there readable.
+        `custom_metadata` is a dict of records by the names of their schemas (see
+        `cacheness.custom_metadata`). A failure leaves the entry that was there readable.
         """
-        if custom_metadata is not None:
-            raise CacheConfigError("custom_metadata is not available in this version")
+        records = self._attachments.checked(custom_metadata)
         for name in _RESERVED:
             if name in key:
                 raise CacheKeyError(f"{name!r} is an argument of get() and cannot be part of a key")
@@ -113,7 +115,7 @@ class UnifiedCache:
             description=str(description),
             ttl=self.lifetime(ttl_hours, ttl),
         )
-        self.store(data, draft)
+        self.store(data, draft, records)
         return draft.key.visible
 
     def get(
@@ -187,12 +189,14 @@ class UnifiedCache:
         if found is None:
             return 0
         count = self._core.remove(found, scope)
+        self._attachments.forget(found.visible, scope)
         logs.removed(f"removed {found.visible}", count)
         return count
 
     def clear_all(self) -> int:
         """Removes every entry; returns how many there were."""
         count = self._core.clear()
+        self._attachments.forget()
         logs.removed("cleared the cache", count)
         return count
 
@@ -219,6 +223,34 @@ class UnifiedCache:
             "backend_type": self.actual_backend,
             "cache_dir": str(self._core.directory),
         }
+
+    def get_custom_metadata_for_entry(
+        self,
+        /,
+        *,
+        cache_key: str | None = None,
+        prefix: str = "",
+        key_prefix: str | None = None,
+        **key: object,
+    ) -> dict[str, Any]:
+        """The records attached to an entry by the names of their schemas; none for a miss."""
+        scope = _scope(key_prefix)
+        found = self._find_key(cache_key, scope, key, key_prefix)
+        return {} if found is None else self._attachments.of_entry(found.visible, scope)
+
+    def query_custom_metadata(self, schema: str) -> Any:
+        """An SQLAlchemy `Query` over the records of a schema that belong to entries. It only reads,
+        gives records that stay readable, and holds no connection between two statements."""
+        return self.custom_metadata.query(schema)
+
+    @property
+    def custom_metadata(self) -> "Records":
+        """The records of all entries: `keys_of(record)`, `sweep()`, `migrate()`.
+
+        Raises:
+            CacheDependencyError: SQLAlchemy is not installed.
+        """
+        return self._attachments.records
 
     def cached(self, **options: Any) -> Callable[[F], F]:
         """`cacheness.cached` with this cache."""
@@ -298,26 +330,28 @@ class UnifiedCache:
         logs.hit(found, time.perf_counter() - started)
         return value
 
-    def store(self, value: object, draft: Draft) -> None:
+    def store(self, value: object, draft: Draft, records: dict[str, Any] | None = None) -> None:
         """Encodes and commits `value`, replacing the entry of the same key and scope."""
         started = time.perf_counter()
         encoded = self._handlers.encode(value)
         seconds = time.perf_counter() - started
         logs.encoded(value, encoded.handler, len(encoded.blob), seconds)
         meta = {"handler": encoded.handler, **encoded.meta}
-        stored = self._core.store(
-            draft.key,
-            scope=draft.scope,
-            face=draft.face,
-            name=draft.name,
-            description=draft.description,
-            data_type=encoded.data_type,
-            ttl=draft.ttl,
-            elapsed=draft.elapsed,
-            observed=list(draft.observed),
-            meta=json.dumps(meta),
-            blobs=[encoded.blob],
-        )
+        with self._attachments.attaching(records or {}, draft.key.visible, draft.scope) as attach:
+            stored = self._core.store(
+                draft.key,
+                scope=draft.scope,
+                face=draft.face,
+                name=draft.name,
+                description=draft.description,
+                data_type=encoded.data_type,
+                ttl=draft.ttl,
+                elapsed=draft.elapsed,
+                observed=list(draft.observed),
+                meta=json.dumps(meta),
+                blobs=[encoded.blob],
+            )
+            attach(stored)
         logs.stored(draft.key.visible, draft.name, encoded.data_type, stored.size_bytes)
         self._tell_warnings()
         if stored.oversized and not self._oversized_told:
