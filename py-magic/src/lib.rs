@@ -2,7 +2,6 @@
 
 mod analysis;
 mod arrow;
-mod audit;
 mod blob;
 mod buffer;
 mod cache;
@@ -10,6 +9,7 @@ mod entry;
 mod errors;
 mod fingerprint;
 mod key;
+mod recording;
 mod table;
 
 /// What the Python package is built on; not a public interface.
@@ -19,8 +19,6 @@ mod _cacheness {
     use super::analysis::{CellFacts, analyse_python};
     #[pymodule_export]
     use super::arrow::digest_table;
-    #[pymodule_export]
-    use super::audit::{start_audit, stop_audit};
     #[pymodule_export]
     use super::blob::{
         Blob, array_spec, blob_of, decode_array, decode_object, decode_section, encode_array,
@@ -34,6 +32,8 @@ mod _cacheness {
     use super::fingerprint::Walk;
     #[pymodule_export]
     use super::key::{Key, digest_bytes, explain, make_key};
+    #[pymodule_export]
+    use super::recording::{Recording, watch_native};
     #[pymodule_export]
     use super::table::{Table, decode_table, encode_table};
 }

@@ -37,6 +37,15 @@ def _prefixes() -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(sorted(installed)), tuple(sorted(standard))
 
 
+@functools.cache
+def installed_folders() -> tuple[str, ...]:
+    """Folders of the standard library and of installed packages, as named and as resolved."""
+    paths = sysconfig.get_paths()
+    named = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    installed, standard = _prefixes()
+    return tuple(sorted({os.path.join(path, "") for path in (*named, *installed, *standard)}))
+
+
 def code_origin(module: str | None) -> str | None:
     """The version of the installed package that `module` belongs to; `None` for code of the
     person's own.

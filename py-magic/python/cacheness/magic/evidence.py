@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
+from cacheness import observe
 from cacheness._cacheness import Cache, digest_bytes
 from cacheness.fingerprint import fingerprint
-from cacheness.magic import observe, watch
+from cacheness.magic import watch
 from cacheness.magic.magics import UncacheableError
 from cacheness.magic.recording import Recording
 from cacheness.magic.resolve import PlainInput, Resolved
@@ -68,6 +69,8 @@ def _files(recording: Recording, resolved: Resolved, cache: Cache) -> list[Plain
     """What was read as it was before the run, what was written as it is after it."""
     seen, named = recording.seen, recording.named
     declared = {name for _, name, _, _ in resolved.inputs}
+    if watch.asks_for_sizes(resolved.called):
+        seen.read += seen.looked_at
     written = [path for path in map(_shortened, seen.written) if not os.path.isdir(path)]
     read = [
         path
@@ -85,7 +88,9 @@ def _files(recording: Recording, resolved: Resolved, cache: Cache) -> list[Plain
 
 
 def _refuse_unseen(resolved: Resolved, observed: list[PlainInput]) -> None:
-    """Files may have been read by native code, which nobody sees."""
+    """Files may have been read by native code, which is not seen on every system."""
+    if observe.watch_native_code():
+        return
     reader = watch.native_reader(resolved.called)
     files = [kind for kind, *_ in (*resolved.inputs, *observed) if kind in _PATHS]
     if reader is not None and not files:

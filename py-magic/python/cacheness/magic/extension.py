@@ -16,6 +16,7 @@ import sys
 import time
 from typing import Any
 
+from cacheness import observe
 from cacheness._cacheness import Cache
 from cacheness.errors import CacheError
 from cacheness.magic.auto import Attempt, attempt
@@ -81,6 +82,7 @@ class Extension:
     # --- into and out of the shell ---
 
     def load(self) -> None:
+        observe.watch_native_code()
         shell = self.shell
         shell.input_transformers_cleanup.append(mark_cell)
         shell.ast_transformers.insert(0, self._transformer)

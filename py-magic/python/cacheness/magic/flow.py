@@ -179,10 +179,8 @@ class Run:
             self._turn.hand_over()
             raise
 
-    def _keep(self, recording: Recording | None) -> Record:
+    def _keep(self, recording: Recording) -> Record:
         try:
-            if recording is None:
-                raise UncacheableError("another cell was being observed at the same time")
             with self.cell.pace.step("storing"):
                 left = left_behind(self.cell, self._resolved, recording)
                 if self._verifies is not None:

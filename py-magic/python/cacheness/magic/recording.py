@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from cacheness.magic import namespace, observe
+from cacheness import observe
+from cacheness.magic import namespace
 from cacheness.magic.capture import Capture, Output, flush_figures
 from cacheness.magic.cell import Cell
 from cacheness.magic.comms import open_comms, opened
@@ -66,7 +67,7 @@ class Recorder:
         self._seeds = SeedWatch()
         self._session = SessionWatch()
         self._watch = Watch()
-        self._observing = False
+        self._observing = observe.Observing()
         self._named: dict[str, tuple[str, str]] = {}
         self._before: dict[str, Any] = {}
         self._hidden = namespace.Hidden({}, ())
@@ -96,7 +97,7 @@ class Recorder:
         self._comms = open_comms(cell.shell)
         self._seeds.start(self._states)
         self._session.start((*resolved.facts.imports, *resolved.facts.members))
-        self._observing = observe.start()
+        self._observing.start()
         self._watch.start()
         self._capture.start()
         self._hidden = namespace.Hidden(user_ns, resolved.perhaps_bound)
@@ -114,12 +115,10 @@ class Recorder:
         self._seeds.stop()
         self._session.stop()
         self._watch.stop()
-        if self._observing:
-            observe.stop(())
-            self._observing = False
+        self._observing.abort()
 
-    def stop(self, succeeded: bool) -> Recording | None:
-        """Takes the taps off; `None` when another cell was being observed at the same time."""
+    def stop(self, succeeded: bool) -> Recording:
+        """Takes the taps off."""
         elapsed = time.monotonic() - self._started
         surely_bound = self._resolved.surely_bound | self._hidden.bound()
         self._hidden.put_back()
@@ -130,11 +129,8 @@ class Recorder:
         self._seeds.stop()
         self._session.stop()
         self._watch.stop()
-        if not self._observing:
-            return None
         ignored = (os.fspath(self._cell.cache.directory),)
-        seen = observe.stop(ignored, self._watch.looked_at)
-        self._observing = False
+        seen = self._observing.stop(ignored, self._watch.looked_at)
         return Recording(
             elapsed=elapsed,
             started_ns=self._started_ns,

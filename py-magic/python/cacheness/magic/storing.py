@@ -7,9 +7,10 @@ import math
 import time
 from typing import Any
 
+from cacheness import observe
 from cacheness._cacheness import Walk
 from cacheness.errors import UnstableValueError
-from cacheness.magic import graph, namespace, observe
+from cacheness.magic import graph, namespace
 from cacheness.magic.capture import compact
 from cacheness.magic.cell import Cell, Payload
 from cacheness.magic.evidence import effects, observed_inputs
@@ -32,6 +33,8 @@ def left_behind(
     Raises:
         UncacheableError: it must not be stored, or could not be done again.
     """
+    if recording.seen.unseen:
+        raise UncacheableError(recording.seen.unseen)
     _refuse_effects(cell, effects(recording, resolved))
     if recording.live is not None:
         raise UncacheableError(f"it {recording.live}")

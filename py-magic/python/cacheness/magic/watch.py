@@ -105,6 +105,11 @@ def depends_on_folder(called: Iterable[str]) -> bool:
     return any(name.rpartition(".")[2] in _FOLDER for name in called)
 
 
+def asks_for_sizes(called: Iterable[str]) -> bool:
+    """Whether native code is called that tells the sizes and times of files that it finds."""
+    return any(name.rpartition(".")[2] in ("get_file_info", "FileSelector") for name in called)
+
+
 def native_reader(called: Iterable[str]) -> str | None:
     """A reader that opens files unseen, if one is called."""
     return next((name for name in sorted(called) if name.rpartition(".")[2] in _NATIVE), None)
