@@ -182,14 +182,16 @@ def _from_folder(name: str, value: Any, folder: Path) -> Any:
 
 def _files() -> Iterator[Path]:
     """The project's file, then the person's own."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        file = folder / "pyproject.toml"
-        if file.is_file():
-            yield file
+    # Looked for at every cell, so by plain texts: those are ten times as quick as paths.
+    folder, below = os.getcwd(), ""
+    while folder != below:
+        file = os.path.join(folder, "pyproject.toml")
+        if os.path.isfile(file):
+            yield Path(file)
             break
+        folder, below = os.path.dirname(folder), folder
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
-    yield Path(config) / "cacheness" / "config.toml"
+    yield Path(config, "cacheness", "config.toml")
 
 
 def _table(file: Path) -> dict[str, Any]:

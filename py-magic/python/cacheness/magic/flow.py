@@ -24,7 +24,7 @@ from cacheness.magic.magics import UncacheableError, analyse
 from cacheness.magic.pace import TooCostlyError, undisturbed
 from cacheness.magic.recording import Recorder, Recording
 from cacheness.magic.report import Record
-from cacheness.magic.resolve import Resolved, resolve
+from cacheness.magic.resolve import Resolved, resolve, size_of_files
 from cacheness.magic.storing import left_behind, store
 from cacheness.magic.turns import Turn, take_turn
 
@@ -82,9 +82,10 @@ def _resolve(cell: Cell, source: str) -> Resolved:
 
 
 def _look_up(cell: Cell, resolved: Resolved) -> Entry | Miss:
-    # Observed files may be large and have changed: looking at them can take long.
+    # The files that it names are mostly those that it was seen to read.
+    nbytes = size_of_files(resolved.named)
     return cell.pace.call(
-        lambda: cell.cache.lookup(resolved.key, "", cell.options.max_age, present_digest)
+        lambda: cell.cache.lookup(resolved.key, "", cell.options.max_age, present_digest), nbytes
     )
 
 

@@ -33,8 +33,6 @@ from cacheness.origin import type_home
 # brings. In bytes.
 _LEAF = 1 << 16
 _LARGE_BUFFER = 1 << 10
-# Larger ones take long to encode. In bytes.
-_SLOW_LEAF = 1 << 26
 _LEAF_HANDLERS = tuple(name for name in ALL if name != "object_pickle")
 
 
@@ -236,7 +234,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return ALL[handler].encode(obj, CompressionConfig())
 
         self._pace.tick()
-        return self._pace.call(encode) if nbytes >= _SLOW_LEAF else encode()
+        return self._pace.call(encode, nbytes)
 
     def _keep(self, buffer: pickle.PickleBuffer) -> bool:
         """False takes the buffer out of the stream."""

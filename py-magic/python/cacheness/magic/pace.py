@@ -19,6 +19,8 @@ _PATIENCE = 1.0
 _BETWEEN = 0.5
 # Content is hashed at least this fast on anything that runs a notebook, in bytes per second.
 _SLOWEST_HASHING = 2e9
+# Bytes that are hashed or encoded in a good deal less than a second.
+_MANY = 1 << 27
 
 
 class TooCostlyError(Exception):
@@ -65,10 +67,14 @@ class Pace:
         time.sleep(seconds)
         self.tick()
 
-    def call(self, function: Callable[[], T]) -> T:
-        """The result of a function that leaves Python for long: waited for in small steps, so that
-        it can be interrupted. It then goes on in the background, and nobody looks at its result.
+    def call(self, function: Callable[[], T], nbytes: int) -> T:
+        """The result of a function that leaves Python to go over `nbytes`.
+
+        If those are many it is waited for in small steps, so that it can be interrupted. It then
+        goes on in the background, and nobody looks at its result.
         """
+        if nbytes < _MANY:
+            return function()
         done = threading.Event()
         outcome: list[Any] = []
 

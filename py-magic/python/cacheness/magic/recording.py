@@ -14,7 +14,7 @@ from cacheness.magic import namespace
 from cacheness.magic.capture import Capture, Output, flush_figures
 from cacheness.magic.cell import Cell
 from cacheness.magic.comms import open_comms, opened
-from cacheness.magic.resolve import Resolved
+from cacheness.magic.resolve import Resolved, size_of_files
 from cacheness.magic.session import SessionWatch
 from cacheness.magic.state import SeedWatch, read_states
 from cacheness.magic.watch import Watch
@@ -86,9 +86,10 @@ class Recorder:
         """Notes everything that has to be known from before the run, and puts the taps on."""
         resolved, cell, user_ns = self._resolved, self._cell, self._cell.shell.user_ns
         if resolved.named:
+            nbytes = size_of_files(resolved.named)
             with cell.pace.step("hashing the files that the cell names", cell.budget_s):
-                cell.pace.tick(sum(map(os.path.getsize, resolved.named)))
-                digests = cell.pace.call(lambda: cell.cache.digest_paths(resolved.named))
+                cell.pace.tick(nbytes)
+                digests = cell.pace.call(lambda: cell.cache.digest_paths(resolved.named), nbytes)
             self._named = dict(zip(resolved.named, digests, strict=True))
         self._before = namespace.snapshot(user_ns)
         imported = (sys.modules.get(name) for name in resolved.facts.imports)
