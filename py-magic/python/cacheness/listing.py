@@ -21,9 +21,9 @@ def described(entry: Entry) -> dict[str, Any]:
         "data_type": entry.data_type,
         "size_bytes": entry.size_bytes,
         "size_mb": entry.size_bytes / MEGABYTE,
-        "created_at": _moment(entry.created),
-        "last_accessed": _moment(entry.accessed),
-        "expires_at": None if entry.expires is None else _moment(entry.expires),
+        "created_at": moment(entry.created),
+        "last_accessed": moment(entry.accessed),
+        "expires_at": None if entry.expires is None else moment(entry.expires),
         "expired": entry.expires is not None and entry.expires <= now,
         "hits": entry.hits,
         "elapsed": entry.elapsed,
@@ -34,5 +34,6 @@ def described(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _moment(seconds: float) -> str:
+def moment(seconds: float) -> str:
+    """Seconds since the Unix epoch in ISO 8601, UTC."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import fnmatch
 import json
 import re
@@ -13,6 +12,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from cacheness._cacheness import Cache, Entry
+from cacheness.listing import moment
 
 KINDS: Final = {"cell": "cell", "function": "call", "value": "put"}
 """What people call the kinds of entries -> the face that stores them."""
@@ -133,9 +133,9 @@ class Item:
             "description": entry.description,
             "type": entry.data_type,
             "size_bytes": entry.size_bytes,
-            "created": _moment(entry.created),
-            "accessed": _moment(entry.accessed),
-            "expires": None if entry.expires is None else _moment(entry.expires),
+            "created": moment(entry.created),
+            "accessed": moment(entry.accessed),
+            "expires": None if entry.expires is None else moment(entry.expires),
             "hits": entry.hits,
             "elapsed_s": entry.elapsed,
             "saved_s": self.saved,
@@ -219,7 +219,3 @@ def _first_line(source: str) -> str:
     telling = [line for line in lines if not re.match(r"#|%|import\b|from\b", line)]
     line = (telling or lines or [""])[0]
     return line if len(line) <= _LABEL else line[: _LABEL - 1] + "…"
-
-
-def _moment(seconds: float) -> str:
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat()
