@@ -1,5 +1,6 @@
 """The shell command `cacheness`, and what the line magic shares with it."""
 
+import io
 import json
 import os
 import pty
@@ -15,6 +16,7 @@ import pytest
 
 from cacheness import cached, cacheness
 from cacheness.cli import main
+from cacheness.commands import progress
 from cacheness.commands.document import Column, Report, Table
 from cacheness.commands.items import Item, grouped
 from cacheness.settings import SETTINGS, Settings
@@ -154,7 +156,7 @@ def test_clear_asks_first(filled: Path, capsys: Any) -> None:
     assert listed(capsys_cleared(capsys)) == []
 
 
-@pytest.mark.parametrize(("answer", "left"), [(b"y\n", 0), (b"n\n", 5), (b"\x04", 5)])
+@pytest.mark.parametrize(("answer", "left"), [(b"y\n", 0), (b"n\n", 5), (b"\x04", 5), (b"\x03", 5)])
 def test_clear_asks_a_person(filled: Path, capsys: Any, answer: bytes, left: int) -> None:
     assert b"Remove 5 entries" in on_terminal("clear", answer=answer)
     assert len(listed(capsys)) == left
@@ -284,6 +286,8 @@ def test_a_bad_setting_names_its_source(
         ("ls --limit many", "--limit"),
         ("show", "NAME"),
         ("--json", "say what to do"),
+        ("--jsno ls", "did you mean --json?"),
+        ("-v", "no option '-v'"),
         ("config cache_dir=x", "pyproject.toml"),
     ],
 )
@@ -312,6 +316,13 @@ def test_a_reader_that_leaves_early(filled: Path) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["[", "141"]
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_closed_stream_is_no_trouble(filled: Path, closed: str) -> None:
+    command = f"{sys.executable} -m cacheness ls {closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def on_terminal(*words: str, answer: bytes = b"", columns: int = 80) -> bytes:
@@ -343,10 +354,29 @@ def test_tables_fit_the_terminal(filled: Path) -> None:
         assert "walk" in "".join(lines)
 
 
+def test_a_column_that_says_nothing_is_left_out() -> None:
+    columns = (Column("name"), Column("empty", rank=1), Column("said", rank=2))
+    report = Report(None, [Table(columns, [["a", "", ""], ["b", "", "x"]])])
+    assert "empty" not in report.text() + report.html()
+    assert "said" in report.text() and "said" in report.html()
+
+
 def test_a_name_cannot_speak_to_the_terminal() -> None:
     report = Report(None, [Table((Column("name"),), [["a\x1b[2Jb\nc"]])])
     assert "\x1b" not in report.text() and len(report.text().splitlines()) == 2
     assert "<b>" not in Report(None, ["<b>"]).html()
+
+
+def test_progress_is_shown_on_a_terminal_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    for on_terminal in (True, False):
+        stream = io.StringIO()
+        monkeypatch.setattr(stream, "isatty", lambda answer=on_terminal: answer)
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setattr(progress, "_PATIENCE", -1.0)
+        monkeypatch.setattr(progress, "_PERIOD", -1.0)
+        assert list(progress.track("abcd", 4, "verifying")) == list("abcd")
+        shown = stream.getvalue()
+        assert ("2 of 4" in shown and shown.endswith("\x1b[K")) if on_terminal else not shown
 
 
 # --- beside others ---

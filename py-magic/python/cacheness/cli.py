@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from typing import Final
+from importlib.metadata import version
+from typing import Final, TextIO
 
 from cacheness._cacheness import Cache
 from cacheness.commands.document import Report
@@ -31,7 +33,8 @@ def main(words: Sequence[str] | None = None) -> int:
     2 the command line or a setting makes no sense."""
     try:
         code = _run(sys.argv[1:] if words is None else words)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except BrokenPipeError:
         # Whoever read has seen enough. Python would complain once more when it closes stdout.
@@ -44,9 +47,13 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _run(words: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
-        # Names may hold what the terminal's encoding does not.
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        if isinstance(stream, io.TextIOWrapper):
+            # Names may hold what the terminal's encoding does not.
+            stream.reconfigure(errors="replace")
     try:
+        if words and words[0] == "--version":
+            print(f"{_PROGRAM} {version(_PROGRAM)}")
+            return FINE
         if not words or words[0] in ("-h", "--help"):
             print(_overview(_general()))
             return FINE if words else MISUSE
@@ -89,7 +96,7 @@ def _perform(verb: Verb, arguments: Namespace) -> int:
         settings=settings,
         open=opener,
         kind=None,
-        confirm=_confirm if sys.stdin.isatty() and sys.stderr.isatty() else None,
+        confirm=_confirm if _is_terminal(sys.stdin) and _is_terminal(sys.stderr) else None,
         track=track,
         in_kernel=False,
     )
@@ -108,11 +115,16 @@ def _print(report: Report, as_json: bool) -> None:
     if as_json:
         print(json.dumps(report.data, indent=2))
         return
-    on_terminal = sys.stdout.isatty()
+    on_terminal = _is_terminal(sys.stdout)
     width = shutil.get_terminal_size().columns if on_terminal else None
     text = report.text(width, bold=on_terminal and not os.environ.get("NO_COLOR"))
     if text:
         print(text.lstrip("\n"))
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """`None` is a stream that whoever started us has closed."""
+    return stream is not None and stream.isatty()
 
 
 # --- the cache ---

@@ -106,7 +106,19 @@ def _wrapped(text: str, width: int) -> str:
     return "\n".join(lines)
 
 
+def _filled(table: Table) -> Table:
+    """Without the columns that may be left out and say nothing."""
+    kept = [
+        n
+        for n, column in enumerate(table.columns)
+        if not column.rank or any(row[n] for row in table.rows)
+    ]
+    rows = [[row[n] for n in kept] for row in table.rows]
+    return Table([table.columns[n] for n in kept], rows, table.headed)
+
+
 def _table_text(table: Table, width: int | None, bold: bool) -> str:
+    table = _filled(table)
     titles = [tuple(column.title for column in table.columns)] if table.headed else []
     rows = [*titles, *(tuple(map(printable, row)) for row in table.rows)]
     if not rows:
@@ -183,9 +195,11 @@ def _html(part: Part) -> str:
 
 
 def _table_html(table: Table) -> str:
+    table = _filled(table)
+
     def row(cells: Sequence[str], tag: str) -> str:
         made = (
-            f'<{tag} style="text-align:{"right" if column.right else "left"}">'
+            f'<{tag} style="padding-right:1em;text-align:{"right" if column.right else "left"}">'
             f"{html.escape(cell)}</{tag}>"
             for column, cell in zip(table.columns, cells, strict=True)
         )

@@ -102,6 +102,8 @@ def _verb(
             near = _near(word, verbs) or f": there are {', '.join(verbs)}"
             general.error(f"there is no verb {word!r}{near}")
         return verb, [*words[:place], *words[place + 1 :]]
+    if words:
+        general.error(f"there is no option {words[0]!r}{_near(words[0], general.flags)}")
     general.error(f"say what to do: {', '.join(verbs)}")
 
 

@@ -286,7 +286,9 @@ def _verify(session: Session, arguments: Namespace) -> Report:
             Column("problem", least=12),
         )
         report.parts.append(Table(columns, [list(one.values()) for one in problems]))
-    report.parts.append(_verdict(session, arguments, found, len(problems) + len(unreadable)))
+    if found or not missed:
+        said = _verdict(session, arguments, found, len(problems) + len(unreadable))
+        report.parts.append(said)
     report.code = 1 if (problems or unreadable) and not arguments.repair else 0
     return _with_missed(session, report, missed)
 
