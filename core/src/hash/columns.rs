@@ -3,13 +3,12 @@
 //! Chunk boundaries, offsets of slices, bytes behind null slots, spare bits and the choice between 32-bit
 //! offsets, 64-bit offsets and views do not show; values, nulls, order and types do.
 
+mod nested;
+mod texts;
+
 use arrow_array::cast::AsArray;
-use arrow_array::types::{ArrowDictionaryKeyType, ByteArrayType, ByteViewType};
-use arrow_array::{
-    Array, ArrayRef, DictionaryArray, GenericByteArray, GenericByteViewArray, OffsetSizeTrait,
-    RecordBatchReader, downcast_dictionary_array, types,
-};
-use arrow_buffer::{ArrowNativeType, NullBuffer};
+use arrow_array::{Array, ArrayRef, RecordBatchReader};
+use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field};
 use twox_hash::xxhash3_128;
 
@@ -26,8 +25,7 @@ pub struct ColumnDigest {
 /// The digests of all columns of a table, in order.
 ///
 /// # Errors
-/// `Error::Format` for a type whose content cannot be told exactly (unions, run-end encoding, dictionaries of
-/// anything but text), or when the reader fails.
+/// `Error::Format` for a type whose content cannot be told exactly (unions, run-end encoding), or when the reader fails.
 pub fn digest_columns(reader: &mut dyn RecordBatchReader) -> Result<Vec<ColumnDigest>> {
     let schema = reader.schema();
     let fields = schema.fields();
@@ -79,6 +77,7 @@ enum Body {
     Bits(Stream),
     Bytes { lengths: Stream, values: Stream },
     List { lengths: Stream, items: Box<Column> },
+    Dictionary(Box<Column>),
     Struct(Vec<Column>),
 }
 
@@ -107,7 +106,15 @@ impl Column {
             DataType::Dictionary(_, values) if is_text(values) => {
                 ("dictionary".to_owned(), bytes())
             }
-            DataType::List(item) | DataType::LargeList(item) => ("list".to_owned(), list(item)?),
+            DataType::Dictionary(_, values) => {
+                let values = Box::new(Self::new(values)?);
+                ("dictionary of".to_owned(), Body::Dictionary(values))
+            }
+            DataType::List(item)
+            | DataType::LargeList(item)
+            | DataType::ListView(item)
+            | DataType::LargeListView(item) => ("list".to_owned(), list(item)?),
+            DataType::Map(entries, sorted) => (format!("map[{sorted}]"), list(entries)?),
             DataType::FixedSizeList(item, size) => (format!("list[{size}]"), list(item)?),
             DataType::Struct(fields) => {
                 let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
@@ -150,8 +157,9 @@ impl Column {
                 let set = |row| u8::from(!bits.is_null(row) && bits.value(row));
                 values.feed(&(0..bits.len()).map(set).collect::<Vec<u8>>());
             }
-            Body::Bytes { lengths, values } => feed_bytes(lengths, values, array)?,
-            Body::List { lengths, items } => feed_list(lengths, items, array)?,
+            Body::Bytes { lengths, values } => texts::feed(lengths, values, array)?,
+            Body::List { lengths, items } => nested::feed_lists(lengths, items, array)?,
+            Body::Dictionary(values) => nested::feed_dictionary(values, array)?,
             Body::Struct(columns) => {
                 // Values below a null struct are not part of it.
                 let parent = array.as_struct();
@@ -180,6 +188,7 @@ impl Column {
                 hasher.digest(&lengths.finish());
                 hasher.digest(&items.finish());
             }
+            Body::Dictionary(values) => hasher.digest(&values.finish()),
             Body::Struct(columns) => {
                 for column in columns {
                     hasher.digest(&column.finish());
@@ -228,179 +237,6 @@ fn feed_fixed(stream: &mut Stream, array: &ArrayRef, width: usize) -> Result<()>
                 values[row * width..(row + 1) * width].fill(0);
             }
             stream.feed(&values);
-        }
-    }
-    Ok(())
-}
-
-fn feed_bytes(lengths: &mut Stream, values: &mut Stream, array: &ArrayRef) -> Result<()> {
-    match array.data_type() {
-        DataType::Utf8 => offsets::<types::Utf8Type>(lengths, values, array.as_bytes()),
-        DataType::LargeUtf8 => offsets::<types::LargeUtf8Type>(lengths, values, array.as_bytes()),
-        DataType::Binary => offsets::<types::BinaryType>(lengths, values, array.as_bytes()),
-        DataType::LargeBinary => {
-            offsets::<types::LargeBinaryType>(lengths, values, array.as_bytes())
-        }
-        DataType::Utf8View => views::<types::StringViewType>(lengths, values, array.as_byte_view()),
-        DataType::BinaryView => {
-            views::<types::BinaryViewType>(lengths, values, array.as_byte_view())
-        }
-        DataType::Dictionary(..) => downcast_dictionary_array!(
-            array => dictionary(lengths, values, array)?,
-            other => return Err(unsupported(other))
-        ),
-        other => return Err(unsupported(other)),
-    }
-    Ok(())
-}
-
-fn offsets<T: ByteArrayType>(
-    lengths: &mut Stream,
-    values: &mut Stream,
-    array: &GenericByteArray<T>,
-) {
-    if array.null_count() > 0 {
-        rows(
-            lengths,
-            values,
-            (0..array.len()).map(|row| {
-                let value: Option<&[u8]> = (!array.is_null(row)).then(|| array.value(row).as_ref());
-                value
-            }),
-        );
-        return;
-    }
-    let bounds = array.value_offsets();
-    let sizes = bounds
-        .windows(2)
-        .flat_map(|pair| ((pair[1] - pair[0]).as_usize() as u64).to_le_bytes());
-    lengths.feed(&sizes.collect::<Vec<u8>>());
-    if let (Some(first), Some(last)) = (bounds.first(), bounds.last()) {
-        values.feed(&array.value_data()[first.as_usize()..last.as_usize()]);
-    }
-}
-
-fn views<T: ByteViewType>(
-    lengths: &mut Stream,
-    values: &mut Stream,
-    array: &GenericByteViewArray<T>,
-) {
-    rows(
-        lengths,
-        values,
-        (0..array.len()).map(|row| {
-            let value: Option<&[u8]> = (!array.is_null(row)).then(|| array.value(row).as_ref());
-            value
-        }),
-    );
-}
-
-fn dictionary<K: ArrowDictionaryKeyType>(
-    lengths: &mut Stream,
-    values: &mut Stream,
-    array: &DictionaryArray<K>,
-) -> Result<()> {
-    let words: Vec<Option<Vec<u8>>> = match array.values().data_type() {
-        DataType::Utf8 => array
-            .values()
-            .as_string::<i32>()
-            .iter()
-            .map(owned)
-            .collect(),
-        DataType::LargeUtf8 => array
-            .values()
-            .as_string::<i64>()
-            .iter()
-            .map(owned)
-            .collect(),
-        DataType::Utf8View => array.values().as_string_view().iter().map(owned).collect(),
-        other => return Err(unsupported(other)),
-    };
-    let keys = (0..array.len()).map(|row| array.key(row));
-    rows(lengths, values, keys.map(|key| words.get(key?)?.as_deref()));
-    Ok(())
-}
-
-fn owned(word: Option<&str>) -> Option<Vec<u8>> {
-    word.map(|word| word.as_bytes().to_vec())
-}
-
-/// A null has a length that no value has.
-fn rows<'a>(
-    lengths: &mut Stream,
-    values: &mut Stream,
-    rows: impl Iterator<Item = Option<&'a [u8]>>,
-) {
-    let mut sizes = Vec::new();
-    let mut gathered = Vec::new();
-    for value in rows {
-        sizes.extend_from_slice(
-            &value
-                .map_or(u64::MAX, |value| value.len() as u64)
-                .to_le_bytes(),
-        );
-        gathered.extend_from_slice(value.unwrap_or_default());
-        if gathered.len() > (1 << 20) {
-            values.feed(&gathered);
-            gathered.clear();
-        }
-    }
-    lengths.feed(&sizes);
-    values.feed(&gathered);
-}
-
-fn feed_list(lengths: &mut Stream, items: &mut Column, array: &ArrayRef) -> Result<()> {
-    match array.data_type() {
-        DataType::List(_) => {
-            let list = array.as_list::<i32>();
-            lists(
-                lengths,
-                items,
-                list.len(),
-                list.value_offsets(),
-                |row| list.is_null(row),
-                |row| list.value(row),
-            )
-        }
-        DataType::LargeList(_) => {
-            let list = array.as_list::<i64>();
-            lists(
-                lengths,
-                items,
-                list.len(),
-                list.value_offsets(),
-                |row| list.is_null(row),
-                |row| list.value(row),
-            )
-        }
-        DataType::FixedSizeList(..) => {
-            let list = array.as_fixed_size_list();
-            for row in (0..list.len()).filter(|&row| !list.is_null(row)) {
-                items.feed(&list.value(row))?;
-            }
-            Ok(())
-        }
-        other => Err(unsupported(other)),
-    }
-}
-
-fn lists<O: OffsetSizeTrait>(
-    lengths: &mut Stream,
-    items: &mut Column,
-    len: usize,
-    bounds: &[O],
-    is_null: impl Fn(usize) -> bool,
-    value: impl Fn(usize) -> ArrayRef,
-) -> Result<()> {
-    for row in 0..len {
-        let size = if is_null(row) {
-            u64::MAX
-        } else {
-            (bounds[row + 1] - bounds[row]).as_usize() as u64
-        };
-        lengths.feed(&size.to_le_bytes());
-        if !is_null(row) {
-            items.feed(&value(row))?;
         }
     }
     Ok(())

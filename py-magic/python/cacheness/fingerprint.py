@@ -10,14 +10,14 @@ import enum
 import functools
 import io
 import logging
-import os
+import pathlib
 import re
 import types
 from collections.abc import Callable
 from typing import Any
 
 from cacheness._cacheness import Walk
-from cacheness.decompose import code, data, process
+from cacheness.decompose import arrays, code, columns, frames, process
 from cacheness.decompose.parts import OBJECT, VALUE, Decomposed, Extent
 from cacheness.origin import type_home
 
@@ -65,7 +65,7 @@ class Decomposer:
         for base, decompose in _BY_BASE:
             if isinstance(value, base):
                 return decompose(self, value)
-        for parent in kind.__mro__[1:]:
+        for parent in kind.__mro__:
             inherited = _BY_PARENT.get((type_home(parent), parent.__name__))
             if inherited is not None:
                 return inherited(self, value)
@@ -106,8 +106,17 @@ def _enum(_: Decomposer, value: enum.Enum) -> Decomposed:
     return "enum", (type(value), value.name, value.value), VALUE
 
 
-def _path(_: Decomposer, value: os.PathLike[str]) -> Decomposed:
-    return "path", (type(value).__name__, os.fspath(value)), VALUE
+def _path(_: Decomposer, value: pathlib.PurePath) -> Decomposed:
+    return "path", (type(value).__name__, str(value)), VALUE
+
+
+def _set(_: Decomposer, value: Any) -> Decomposed:
+    """An instance of a subclass, which pickling lists in the order that hashing gave."""
+    reduced = value.__reduce_ex__(4)
+    kind: Any = type(value)
+    if reduced[0] is not kind:
+        raise TypeError(f"a {kind.__qualname__} says itself how it is pickled, in any order")
+    return "set", {"class": kind, "items": frozenset(value), **_attributes(reduced[2])}, OBJECT
 
 
 def _pattern(_: Decomposer, value: re.Pattern[Any]) -> Decomposed:
@@ -182,35 +191,55 @@ _EXACT: dict[type, Callable[[Decomposer, Any], Decomposed]] = {
 
 # By top-level package and class name, so that nothing is imported to look.
 _BY_NAME: dict[tuple[str, str], Callable[[Decomposer, Any], Decomposed]] = {
-    ("numpy", "ndarray"): data.ndarray,
-    ("numpy", "Generator"): data.random_generator,
-    ("numpy", "RandomState"): data.random_state,
-    ("pandas", "DataFrame"): data.dataframe,
-    ("pandas", "Series"): data.series,
-    ("pandas", "Index"): data.index,
-    ("pandas", "RangeIndex"): data.range_index,
-    ("pandas", "DatetimeIndex"): data.datetime_index,
-    ("pandas", "TimedeltaIndex"): data.datetime_index,
-    ("pandas", "CategoricalIndex"): data.index,
-    ("pandas", "MultiIndex"): data.multi_index,
-    ("polars", "DataFrame"): data.polars_frame,
-    ("polars", "Series"): data.polars_series,
-    ("pyarrow", "Table"): data.arrow_table,
-    ("pyarrow", "RecordBatch"): data.arrow_table,
-    ("torch", "Tensor"): data.torch_tensor,
+    ("numpy", "ndarray"): arrays.ndarray,
+    ("numpy", "MaskedArray"): arrays.masked_array,
+    ("numpy", "matrix"): arrays.array_subclass,
+    ("numpy", "memmap"): arrays.array_subclass,
+    ("numpy", "recarray"): arrays.array_subclass,
+    ("numpy", "Generator"): arrays.random_generator,
+    ("numpy", "RandomState"): arrays.random_state,
+    ("pandas", "DataFrame"): frames.dataframe,
+    ("pandas", "Series"): frames.series,
+    ("pandas", "Index"): frames.index,
+    ("pandas", "RangeIndex"): frames.range_index,
+    ("pandas", "DatetimeIndex"): frames.datetime_index,
+    ("pandas", "TimedeltaIndex"): frames.datetime_index,
+    ("pandas", "PeriodIndex"): frames.index,
+    ("pandas", "IntervalIndex"): frames.index,
+    ("pandas", "CategoricalIndex"): frames.index,
+    ("pandas", "MultiIndex"): frames.multi_index,
+    **{("pandas", name): frames.extension_array for name in frames.ARRAYS},
+    ("pandas", "CategoricalDtype"): frames.categorical_dtype,
+    ("polars", "DataFrame"): columns.polars_frame,
+    ("polars", "Series"): columns.polars_series,
+    ("pyarrow", "Table"): columns.arrow_table,
+    ("pyarrow", "RecordBatch"): columns.arrow_table,
+    ("torch", "Tensor"): arrays.torch_tensor,
 }
 
 # Families whose members all read alike.
 _BY_PARENT: dict[tuple[str, str], Callable[[Decomposer, Any], Decomposed]] = {
-    ("numpy", "generic"): data.numpy_scalar,
-    ("numpy", "dtype"): data.numpy_dtype,
-    ("polars", "DataType"): data.polars_dtype,
+    ("numpy", "generic"): arrays.numpy_scalar,
+    ("numpy", "dtype"): arrays.numpy_dtype,
+    ("scipy", "_spbase"): arrays.sparse,
+    ("sklearn", "BinaryTree32"): arrays.neighbour_tree,
+    ("sklearn", "BinaryTree64"): arrays.neighbour_tree,
+    ("matplotlib", "Artist"): arrays.artist,
+    ("polars", "DataType"): columns.polars_dtype,
+    ("pyarrow", "Array"): columns.arrow_array,
+    ("pyarrow", "ChunkedArray"): columns.arrow_array,
+    ("pyarrow", "Scalar"): columns.arrow_scalar,
+    ("pyarrow", "DataType"): columns.arrow_type,
+    ("pyarrow", "Field"): columns.arrow_field,
+    ("pyarrow", "Schema"): columns.arrow_schema,
 }
 
 _BY_BASE: list[tuple[type, Callable[[Decomposer, Any], Decomposed]]] = [
     (enum.Enum, _enum),
     (io.IOBase, _refuse("an open file")),
     (logging.Logger, process.logger),
-    (os.PathLike, _path),
+    (pathlib.PurePath, _path),
+    (set, _set),
+    (frozenset, _set),
     (types.ModuleType, code.module),
 ]

@@ -40,6 +40,8 @@ _ESCAPE = re.compile(r"[\\,:\[\]\x00-\x04]")
 _ESCAPES: Final = {chr(code): f"\\{code}" for code in range(5)}
 # Longer byte strings enter as a digest: a key is not the place to keep a file.
 _LONG_BYTES: Final = 256
+# Below this, containers are read by the fingerprint, which needs no stack of Python's.
+_DEEPEST: Final = 50
 _HUGE_INT_BITS: Final = 8192
 _RESERVED: Final = frozenset(
     (
@@ -148,7 +150,7 @@ class _Writer:
             return writer(obj)
         if isinstance(obj, enum.Enum):
             self.classes.add(kind)
-            return f"enum:{_class_name(kind)}:{escape(obj.name)}" if _is_member(obj) else None
+            return self.member_of(obj) if _is_member(obj) else None
         if isinstance(obj, (datetime.datetime, datetime.time)) and kind in (
             datetime.datetime,
             datetime.time,
@@ -169,12 +171,19 @@ class _Writer:
 
     def array(self, numpy: Any, obj: Any) -> str:
         """By shape, dtype and items; how they lie in memory does not matter."""
-        if obj.dtype.kind in "biufcmMSU" and not obj.dtype.metadata:
-            raw = numpy.ascontiguousarray(obj).reshape(-1).view(numpy.uint8)
-            digest = _digest(raw)
-        else:
-            digest = self.fingerprint(obj)
+        from cacheness.decompose.arrays import items
+
+        digest = self.fingerprint(items(numpy.asarray(obj, order="C")))
         return f"array:{obj.shape}:{escape(str(obj.dtype))}:{_short(digest)}"
+
+    def member_of(self, obj: enum.Enum) -> str:
+        """By name to read, and by value, which may change while the name stays."""
+        text = f"enum:{_class_name(type(obj))}:{escape(obj.name)}"
+        try:
+            value = self.write(obj.value, 0)
+        except CacheKeyError:  # a bare object(), say: then the name is all there is
+            return text
+        return f"{text}{_HIDE}{_text_digest(value)}{_SHOW}"
 
     def moment(self, obj: datetime.datetime | datetime.time, head: str) -> str:
         text = f"{head}:{escape(obj.replace(tzinfo=None).isoformat())}"
@@ -195,13 +204,16 @@ class _Writer:
         above = self.open.get(id(obj))
         if above is not None:
             return f"cycle:{depth - above}"
-        if depth >= self.config.max_collection_depth:
+        if depth >= max(_DEEPEST, self.config.max_collection_depth):
             return self.hashed(obj)
         self.open[id(obj)] = depth
         try:
-            return body(self, obj, depth + 1)
+            text = body(self, obj, depth + 1)
         finally:
             del self.open[id(obj)]
+        if depth < self.config.max_collection_depth:
+            return text
+        return f"hashed:{_class_name(type(obj))}:{_short(_text_digest(text))}"
 
     def step(self, obj: object, depth: int, where: str) -> str:
         self.where.append(where)
@@ -228,7 +240,7 @@ class _Writer:
     def write_tuple(self, obj: tuple[object, ...], depth: int) -> str:
         inner = ",".join(self.items(obj, depth))
         if len(obj) > self.config.max_tuple_recursive_length:
-            return f"hashed:tuple:{_short(_digest(inner.encode('utf-8', 'surrogatepass')))}"
+            return f"hashed:tuple:{_short(_text_digest(inner))}"
         return f"tuple:[{inner}]"
 
     def write_set(self, obj: set[object] | frozenset[object], depth: int) -> str:
@@ -301,6 +313,10 @@ def _digest(data: Any) -> str:
     from cacheness._cacheness import digest_bytes
 
     return digest_bytes(data)
+
+
+def _text_digest(text: str) -> str:
+    return _digest(text.encode("utf-8", "surrogatepass"))
 
 
 def _short(digest: str) -> str:

@@ -218,6 +218,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         nbytes = _nbytes(obj)
         if nbytes < _LEAF or self._view(obj) is not None:
             return None
+        if self._inputs.ordinal(getattr(obj, "index", None)) is not None:
+            return None  # labels that were there before stay the same object
         for name in _LEAF_HANDLERS:
             encoded = None if self._dry else self._encoded(name, obj, nbytes)
             if encoded is not None:

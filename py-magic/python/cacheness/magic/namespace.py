@@ -276,9 +276,17 @@ def _write_function(obj: Any, value: tuple[dict[str, Any], dict[str, Any]]) -> N
     vars(obj).update(value[1])
 
 
-def _write_pandas(obj: Any, value: Any) -> None:
+def _read_pandas(obj: Any) -> tuple[Any, list[Any]]:
+    # Apart, since a copy has labels of its own, and somebody may hold those of the frame.
+    return obj.copy(deep=False), list(obj.axes)
+
+
+def _write_pandas(obj: Any, content: tuple[Any, list[Any]]) -> None:
+    value, axes = content
     # What pandas itself does for `inplace=True`.
     obj._update_inplace(value)
+    for name, labels in zip(("index", "columns"), axes, strict=False):
+        setattr(obj, name, labels)
     obj.attrs = value.attrs
     obj.flags.allows_duplicate_labels = value.flags.allows_duplicate_labels
     if hasattr(value, "name") and not hasattr(value, "columns"):
@@ -339,6 +347,11 @@ def _named(*names: str) -> Callable[[Any], bool]:
     return takes
 
 
+def _is_index(obj: Any) -> bool:
+    kinds = type(obj).__mro__
+    return any(kind.__name__ == "Index" and type_home(kind) == "pandas" for kind in kinds)
+
+
 _FAMILIES: dict[str, _Family] = {
     "list": _Family(lambda obj: isinstance(obj, list), list, _write_list),
     "dict": _Family(lambda obj: isinstance(obj, dict), dict, _write_by_clearing("update")),
@@ -363,8 +376,12 @@ _FAMILIES: dict[str, _Family] = {
     ),
     "frame": _Family(
         _named("pandas.DataFrame", "pandas.Series"),
-        lambda obj: obj.copy(deep=False),
+        _read_pandas,
         _write_pandas,
+    ),
+    # All else that it holds is immutable.
+    "index": _Family(
+        _is_index, lambda obj: list(obj.names), lambda obj, value: setattr(obj, "names", value)
     ),
     "polars frame": _Family(
         _named("polars.DataFrame"),
