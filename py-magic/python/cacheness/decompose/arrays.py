@@ -35,7 +35,7 @@ def items(array: Any) -> tuple[Any, ...]:
 def _content(array: Any, dtype: Any) -> tuple[Any, ...]:
     import numpy as np
 
-    dense = array.T if array.flags.f_contiguous else np.ascontiguousarray(array)
+    dense: Any = array.T if array.flags.f_contiguous else np.ascontiguousarray(array)
     if dtype.hasobject and dtype.names is None:
         return (tuple(dense.ravel().tolist()),)
     if dtype.names is not None and (dtype.hasobject or not _is_packed(dtype)):
@@ -44,8 +44,8 @@ def _content(array: Any, dtype: Any) -> tuple[Any, ...]:
     if dtype.kind == "T":
         return (tuple(dense.ravel().tolist()),)
     if dtype.char in "gG" and dense.size:
-        return (memoryview(np.ascontiguousarray(_significant(dense))),)
-    return (memoryview(dense.reshape(-1).view(np.uint8) if dense.size else b""),)
+        return (memoryview(_significant(dense)),)
+    return (memoryview(dense.reshape(-1).view(np.uint8)) if dense.size else b"",)
 
 
 def _is_packed(dtype: Any) -> bool:
@@ -66,7 +66,9 @@ def _significant(array: Any) -> Any:
     native = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("=")))
     item = np.dtype("g").itemsize
     raw = native.reshape(-1).view(np.uint8).reshape(-1, item)
-    return raw[:, :10] if np.finfo("g").nmant == 63 and sys.byteorder == "little" else raw
+    if np.finfo("g").nmant != 63 or sys.byteorder != "little":
+        return raw
+    return np.ascontiguousarray(raw[:, :10])
 
 
 def dtype_parts(dtype: Any) -> tuple[Any, ...]:
