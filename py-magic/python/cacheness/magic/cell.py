@@ -15,6 +15,7 @@ from cacheness.magic.options import Options
 from cacheness.magic.pace import Pace
 from cacheness.magic.report import Record
 from cacheness.magic.resolve import Resolved
+from cacheness.magic.setters import last_set
 
 
 @dataclass
@@ -66,6 +67,10 @@ class Cell:
         found = [self.name] if self.name else []
         found.append(f"source:{source}")
         return found
+
+    def last_set(self, name: str) -> int | None:
+        """The execution count of the cell that last set a variable."""
+        return last_set(name, self.shell)
 
     def record(self, outcome: Any, **fields: Any) -> Record:
         """A record of this execution, which ends now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 from cacheness import observe
@@ -16,6 +17,8 @@ from cacheness.magic.state import state_digest
 _PATHS = ("file", "directory", "absent")
 _LISTING = "listing "
 _VARIABLE = "environment variable "
+# An explanation names the files that are new or gone, of so many.
+_MOST_NAMES = 200
 
 
 def present_digest(_kind: str, name: str, _stored: str) -> str | None:
@@ -37,7 +40,8 @@ def observed_inputs(
     """
     observed = _files(recording, resolved, cache)
     for folder in map(_shortened, recording.seen.listed):
-        observed.append(("state", f"{_LISTING}{folder}", _listing_digest(folder), None))
+        names = json.dumps(sorted(os.listdir(folder))[:_MOST_NAMES])
+        observed.append(("state", f"{_LISTING}{folder}", _listing_digest(folder), names))
     before = recording.states["environment"]
     for name in sorted(recording.variables):
         observed.append(("state", _VARIABLE + name, _variable_digest(before.get(name)), None))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import json
+import os
+from collections.abc import Callable
 from typing import Any
 
 from cacheness._cacheness import Entry, Key, Miss
@@ -12,6 +15,8 @@ from cacheness.units import duration
 
 # Causes before what they lead to, when only some can be shown.
 _ORDER = ("source", "option", "function", "module", "variable", "file", "directory", "absent")
+_SHARING = "shared memory between variables"
+LastSet = Callable[[str], int | None]
 _MOST = 3
 _LINE = 60
 
@@ -20,8 +25,12 @@ def first_run() -> str:
     return "first run"
 
 
-def explain_miss(miss: Miss, previous: Entry | None, key: Key) -> str:
-    """One line: what is different from the entry that the cell had before."""
+def explain_miss(
+    miss: Miss, previous: Entry | None, key: Key, last_set: LastSet = lambda _: None
+) -> str:
+    """One line: what is different from the entry that the cell had before. `last_set` tells in
+    which cell a variable was set.
+    """
     detail = json.loads(miss.detail)
     if miss.reason == "expired":
         return f"expired {duration(_seconds(detail))} ago"
@@ -31,19 +40,32 @@ def explain_miss(miss: Miss, previous: Entry | None, key: Key) -> str:
         return f"its entry was damaged ({detail.get('message', 'unreadable')})"
     if previous is None:
         return first_run()
-    return explain_change(previous, key)
+    return explain_change(previous, key, last_set)
 
 
-def explain_change(previous: Entry, key: Key) -> str:
+def explain_change(previous: Entry, key: Key, last_set: LastSet = lambda _: None) -> str:
     """What differs between the manifest of an entry and a key."""
-    changes = json.loads(changes_between(previous.manifest, key.manifest))
-    changes.sort(key=lambda change: _rank(change["kind"]))
+    changes = _causes(json.loads(changes_between(previous.manifest, key.manifest)))
     if not changes:
         return "its entry is gone (evicted or removed)"
-    texts = [_change(change) for change in changes[:_MOST]]
-    if len(changes) > _MOST:
-        texts.append(f"{len(changes) - _MOST} more")
+    texts = list(dict.fromkeys(_change(change, last_set) for change in changes))
+    if len(texts) > _MOST:
+        texts[_MOST:] = [f"{len(texts) - _MOST} more"]
     return "; ".join(texts)
+
+
+def _causes(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The changes without those that only follow from others, the telling ones first."""
+    changes = sorted(changes, key=lambda change: _rank(change["kind"]))
+    coded = [c for c in changes if c["kind"] in ("source", "function") and c["change"] == "changed"]
+    # Other code reads other names; that is no news.
+    kept = [
+        c
+        for c in changes
+        if not coded or c["change"] == "changed" or c["kind"] in ("option", "state")
+    ]
+    sharing = [c for c in kept if c["name"] != _SHARING]
+    return sharing or kept
 
 
 def _rank(kind: str) -> int:
@@ -58,10 +80,34 @@ def _seconds(detail: dict[str, Any]) -> float:
 def _observed(stored: dict[str, Any], now: str | None) -> str:
     kind, name = stored["kind"], stored["name"]
     if kind == "state":
-        return f"{_state_name(name)} is in another state"
+        listed = name.removeprefix("listing ")
+        if listed != name and stored.get("detail") is not None:
+            return _listing(listed, stored["detail"])
+        changed = name.startswith(("environment variable ", "working "))
+        return f"{_state_name(name)} {'changed' if changed else 'is in another state'}"
     if kind == "absent":
         return f"`{name}` exists now"
-    return f"`{name}` changed" if now else f"`{name}` is gone"
+    there = now is not None and os.path.exists(name)
+    return f"`{name}` changed{_when(name)}" if there else f"`{name}` is gone"
+
+
+def _when(path: str) -> str:
+    try:
+        changed = datetime.datetime.fromtimestamp(os.stat(path).st_mtime)
+    except OSError:
+        return ""
+    today = changed.date() == datetime.datetime.now().date()
+    return f" {changed:%H:%M}" if today else f" {changed:%Y-%m-%d %H:%M}"
+
+
+def _listing(folder: str, before: list[str]) -> str:
+    try:
+        after = os.listdir(folder)
+    except OSError:
+        return f"`{folder}` is gone"
+    new, gone = sorted({*after} - {*before}), sorted({*before} - {*after})
+    texts = [f"{name} is new" for name in new] + [f"{name} is gone" for name in gone]
+    return f"`{folder}` changed: {_few(texts)}"
 
 
 def _state_name(name: str) -> str:
@@ -73,19 +119,46 @@ def _state_name(name: str) -> str:
     return f"the generator `{name}`"
 
 
-def _change(change: dict[str, Any]) -> str:
+def _change(change: dict[str, Any], last_set: LastSet) -> str:
     kind, name = change["kind"], change["name"]
+    old = change.get("old", {}).get("detail") or {}
+    new = change.get("new", {}).get("detail") or {}
+    option = name.removeprefix("option ") if kind == "state" else name
+    if option != name or kind == "option":
+        return _option(option if kind == "state" else f"{name}=", change["change"], old, new)
     subject = _subject(kind, name)
     if change["change"] == "added":
-        return f"it reads {subject} now" if kind != "option" else f"{name}= is new"
+        return f"it reads {subject} now"
     if change["change"] == "removed":
-        return f"it no longer reads {subject}" if kind != "option" else f"{name}= is gone"
-    old, new = change["old"].get("detail") or {}, change["new"].get("detail") or {}
-    if kind in ("version", "option"):
+        return f"it no longer reads {subject}"
+    if kind == "version":
         return f"{name} {old} → {new}"
     if kind == "source":
         return f"the code changed{_difference(old, new)}"
-    return f"{subject} changed{_difference(old, new)}"
+    method = _method(old, new)
+    if method:
+        return method
+    where = last_set(name) if kind == "variable" else None
+    when = _when(name) if kind in ("file", "directory") else ""
+    said = f"{subject} changed{when}{_difference(old, new)}"
+    return said if where is None else f"{said} (last set in cell {where})"
+
+
+def _option(name: str, change: str, old: Any, new: Any) -> str:
+    if change == "added":
+        return f"{name.removesuffix('=')} is {new} now"
+    return f"{name.removesuffix('=')} is no longer {old}" + ("" if not new else f", but {new}")
+
+
+def _method(old: Any, new: Any) -> str:
+    """Which method of an object's class has another text."""
+    before, after = ((d.get("methods") or {}) if isinstance(d, dict) else {} for d in (old, new))
+    for name, text in after.items():
+        if name not in before:
+            return f"`{name}()` is new"
+        if before[name] != text:
+            return f"`{name}()` changed: {_lines(before[name], text)}"
+    return next((f"`{name}()` is gone" for name in before if name not in after), "")
 
 
 def _subject(kind: str, name: str) -> str:
@@ -104,18 +177,52 @@ def _difference(old: Any, new: Any) -> str:
         return ""
     if old.get("text") and new.get("text") and old["text"] != new["text"]:
         return f": {_lines(old['text'], new['text'])}"
-    for field in ("type", "value", "shape", "length", "dtype"):
-        if field in ("shape", "length") and "parts" in old and "parts" in new and _parts(old, new):
-            continue
+    for field in ("type", "value", "dtype"):
         if field in old and field in new and old[field] != new[field]:
-            return f": {_shown(field, old[field])} → {_shown(field, new[field])}"
-    parts = _parts(old, new)
-    return f": {parts}" if parts else ""
+            return f": {old[field]} → {new[field]}"
+    rows = _rows(old, new)
+    if rows:
+        return f": {rows}"
+    texts = _items(old, new) or _parts(old, new)
+    if not texts:
+        sizes = [d.get("shape", d.get("length")) for d in (old, new)]
+        texts = [f"{_size(sizes[0])} → {_size(sizes[1])}"] if sizes[0] != sizes[1] else []
+    return f": {_few(texts)}" if texts else ""
+
+
+def _rows(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """A frame with the same columns, longer or shorter; an array of another shape."""
+    before, after = old.get("shape"), new.get("shape")
+    if before is None or after is None or before == after:
+        return ""
+    if "dtypes" not in old or "dtypes" not in new:
+        return f"{_size(before)} → {_size(after)}"
+    return f"{before[0]} → {after[0]} rows" if old["dtypes"].keys() == new["dtypes"].keys() else ""
+
+
+def _items(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """`[3] 1 → 2`: what differs of the plain values inside."""
+    before, after = old.get("items") or {}, new.get("items") or {}
+    texts = [
+        f"{place} {before[place]} → {shown}"
+        for place, shown in after.items()
+        if place in before and before[place] != shown
+    ]
+    if texts and "length" in old and old["length"] != new.get("length"):
+        # An item was put in before others.
+        return []
+    inside = old.get("parts") or {}, new.get("parts") or {}
+    if not texts and any(inside):
+        return []
+    texts += [f"{place} is new" for place in after if place not in before]
+    return texts + [f"{place} is gone" for place in before if place not in after]
 
 
 def _lines(old: str, new: str) -> str:
     """`line 3, now `x = 2`` for a changed or added line; how many lines are gone otherwise."""
     before, after = old.splitlines(), new.splitlines()
+    if sorted(before) == sorted(after):
+        return "lines changed places"
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
     places = [block for block in matcher.get_opcodes() if block[0] != "equal"]
     written = [
@@ -134,13 +241,13 @@ def _lines(old: str, new: str) -> str:
     return f"line {written[0] + 1}, now `{shown}`{more}"
 
 
-def _shown(field: str, value: Any) -> str:
-    if field == "shape":
+def _size(value: Any) -> str:
+    if isinstance(value, list):
         return " by ".join(str(size) for size in value) or "scalar"
-    return f"{value} items" if field == "length" else str(value)
+    return f"{value} items"
 
 
-def _parts(old: dict[str, Any], new: dict[str, Any]) -> str:
+def _parts(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     before, after = old.get("parts") or {}, new.get("parts") or {}
     old_types, new_types = old.get("dtypes") or {}, new.get("dtypes") or {}
     texts = []
@@ -153,6 +260,9 @@ def _parts(old: dict[str, Any], new: dict[str, Any]) -> str:
             types = (old_types.get(label), new_types.get(label))
             texts.append(f"{label} {types[0]} → {types[1]}" if types[0] != types[1] else label)
     # New columns change the labels of the frame as well: the label alone is no news then.
-    texts = [text for text in texts if text != "columns"] or texts
+    return [text for text in texts if text not in ("columns", "rows")] or texts
+
+
+def _few(texts: list[str]) -> str:
     more = f" and {len(texts) - _MOST} more" if len(texts) > _MOST else ""
     return ", ".join(texts[:_MOST]) + more

@@ -69,7 +69,8 @@ def foresee(cell: Cell, source: str) -> tuple[Entry | Miss, str, set[str]]:
     found = _look_up(cell, resolved)
     why = ""
     if isinstance(found, Miss):
-        why = explain_miss(found, previous_entry(cell, resolved.facts.source), resolved.key)
+        previous = previous_entry(cell, resolved.facts.source)
+        why = explain_miss(found, previous, resolved.key, cell.last_set)
     return found, why, set(resolved.roots)
 
 
@@ -92,7 +93,7 @@ def _look_up(cell: Cell, resolved: Resolved) -> Entry | Miss:
 def _load(cell: Cell, resolved: Resolved, found: Entry | Miss, turn: Turn) -> Hit | Run:
     if isinstance(found, Miss):
         previous = previous_entry(cell, resolved.facts.source)
-        reason = explain_miss(found, previous, resolved.key)
+        reason = explain_miss(found, previous, resolved.key, cell.last_set)
         if cell.accepts is not None and previous is not None:
             found = _accepted(cell, resolved, previous, found)
         if isinstance(found, Miss):
