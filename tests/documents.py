@@ -36,7 +36,7 @@ class Block:
     @property
     def is_cell(self) -> bool:
         """Whether it only makes sense in a notebook."""
-        return self.language == "python" and self.text.startswith(("%", "#%%"))
+        return self.language == "python" and self.text.startswith(("%", "#%%", "# %%"))
 
     @property
     def is_line(self) -> bool:
