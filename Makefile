@@ -74,8 +74,9 @@ fmt: $(VENV)/.requirements ## format Rust and Python
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-bench: build $(VENV)/.bench ## compare with the usual alternatives (BENCH=--quick: less data)
+bench: build $(VENV)/.bench ## compare with the usual alternatives, measure the tables of docs/measurements (BENCH=--quick: less data)
 	@$(BIN)/python py-magic/benches/bench.py $(BENCH)
+	@$(BIN)/python py-magic/benches/tables.py $(BENCH)
 
 screenshots: build $(VENV)/.lab ## photograph the flights notebook in JupyterLab for the documentation (needs Chromium)
 	@$(BIN)/python tests/lab/tour.py docs/screenshots

@@ -29,6 +29,7 @@ import xxhash
 from cacheness import UnifiedCache, cached, cacheness
 from cacheness.fingerprint import fingerprint
 from measure import OURS, Contest, markdown, measure, rows
+from samples import flights
 
 Contests = Iterator[Contest]
 
@@ -108,7 +109,7 @@ class Bench:
         yield Contest(f"get {what}", get)
 
     def frames(self) -> Contests:
-        frame = self._flights(self.size(300_000))
+        frame = flights(self.random, self.size(300_000))
         parquet, pickled = self.file("frame.parquet"), self.file("frame.pickle")
         dumped = self.file("frame.joblib")
         put: dict[str, Callable[[], object]] = {
@@ -125,27 +126,6 @@ class Bench:
             "joblib.load": lambda: joblib.load(dumped),
         }
         yield Contest("get it", get)
-
-    def _flights(self, count: int) -> pd.DataFrame:
-        """Text of few and of many values, times, whole numbers, numbers with gaps, flags."""
-        random = self.random
-        delay = random.normal(10, 40, count)
-        delay[random.random(count) < 0.03] = np.nan
-        carriers = np.array(["AA", "B6", "DL", "EV", "MQ", "UA", "US", "WN"], dtype=object)
-        tails = np.array([f"N{number:05}" for number in range(4_000)], dtype=object)
-        minutes = np.sort(random.integers(0, 525_600, count))
-        return pd.DataFrame(
-            {
-                "departure": pd.Timestamp("2013-01-01") + pd.to_timedelta(minutes, unit="min"),
-                "carrier": pd.Series(random.choice(carriers, count), dtype="str"),
-                "tail": pd.Series(random.choice(tails, count), dtype="str"),
-                "flight": random.integers(1, 8_000, count),
-                "distance": random.integers(80, 5_000, count).astype("int32"),
-                "delay": delay,
-                "air_time": random.normal(150, 90, count),
-                "cancelled": random.random(count) < 0.02,
-            }
-        )
 
     # --- functions ---
 
@@ -180,7 +160,7 @@ class Bench:
             "pickle, then xxh3_128": lambda: xxhash.xxh3_128_digest(pickle.dumps(numbers, 5)),
         }
         yield Contest(f"fingerprint a list of {len(numbers):,} ints", runs)
-        frame = self._flights(self.size(300_000))
+        frame = flights(self.random, self.size(300_000))
         runs = {OURS: lambda: fingerprint(frame), "joblib.hash": lambda: joblib.hash(frame)}
         yield Contest(f"fingerprint a frame of {len(frame):,} rows", runs)
 

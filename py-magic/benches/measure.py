@@ -78,10 +78,10 @@ def rows(contest: Contest, results: dict[str, Result]) -> Iterable[Sequence[str]
 HEAD = ("what", "with", "median", "fastest to slowest", "times ours")
 
 
-def markdown(lines: Iterable[Sequence[str]]) -> str:
+def markdown(lines: Iterable[Sequence[str]], head: Sequence[str] = HEAD) -> str:
     """A Markdown table, its columns padded so that it also reads as text."""
-    table = [HEAD, *lines]
-    widths = [max(len(line[column]) for line in table) for column in range(len(HEAD))]
+    table = [head, *lines]
+    widths = [max(len(line[column]) for line in table) for column in range(len(head))]
     rule = "|".join("-" * (width + 2) for width in widths)
     text = [
         "| "

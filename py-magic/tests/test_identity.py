@@ -123,6 +123,38 @@ def test_a_change_in_a_module_of_the_program(cache, monkeypatch):
     assert f(1) == (5, 5) and f.cache_info().hits == 1
 
 
+@pytest.mark.parametrize("names", ["import own_module", "from own_module import K"])
+def test_a_module_that_is_imported_inside_and_was_loaded(cache, monkeypatch, names):
+    module = types.ModuleType("own_module")
+    module.K = 1
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    returned = "K" if "from" in names else "own_module.K"
+    f = program(f"def f(x):\n {names}\n return {returned}", cache)["f"]
+    assert f(1) == f(1) == 1 and f.cache_info().hits == 1
+    module.K = 5
+    assert f(1) == 5
+    monkeypatch.delitem(sys.modules, module.__name__)
+    with pytest.raises(ImportError):  # what it would import now is not known
+        f(1)
+
+
+def test_what_is_not_written_in_python(cache):
+    import math
+
+    class Own:
+        k = 2
+
+        def m(self, x):
+            return x * self.k
+
+    own = Own()
+    root, method = cached(cache=cache)(math.sqrt), cached(cache=cache)(own.m)
+    assert (root(4.0), root(4.0), method(3), method(3)) == (2.0, 2.0, 6, 6)
+    assert root.cache_info().hits == method.cache_info().hits == 1
+    own.k = 5
+    assert method(3) == 15
+
+
 class Scaled:
     """A method that calls another one, and data of the class."""
 

@@ -1,5 +1,6 @@
 """The cache as a key-value store: what `cacheness(...)` returns."""
 
+import functools
 import json
 import os
 import time
@@ -398,7 +399,7 @@ class UnifiedCache:
             self.warn(message)
 
     def _read(self, entry: Entry) -> Any:
-        meta = json.loads(entry.meta)
+        meta = _meta(entry.meta)
         blob = self._core.read(entry, 0)
         if blob is None:  # removed by somebody since it was found
             return MISSING
@@ -410,6 +411,13 @@ class UnifiedCache:
                 raise error
             raise CacheIntegrityError(reason) from error
         self.warn(f"{reason}; it counts as a miss, and the next put replaces it")
+
+
+@functools.lru_cache(maxsize=256)
+def _meta(text: str) -> dict[str, Any]:
+    """What a handler left beside a value; most values of a kind leave the same."""
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def _scope(key_prefix: str | None) -> str:

@@ -1,5 +1,6 @@
 """One cached function: the keys of its calls, their lookup and storage."""
 
+import contextlib
 import inspect
 import os
 import threading
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from cacheness._cacheness import Key, make_key
 from cacheness.cache import MISSING, Draft, UnifiedCache
 from cacheness.durations import Unset
-from cacheness.errors import CacheKeyError
+from cacheness.errors import CacheError, CacheKeyError
 from cacheness.functions import State
 from cacheness.identity import Identity
 from cacheness.keys import checked_name, digest
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 FACE: Final = "call"
 _MOST_IDENTITIES: Final = 256
+_IMPORT: Final = "import "
 _lock = threading.Lock()
 
 
@@ -77,6 +79,7 @@ class CachedFunction:
         self.scope = checked_name(self.name if prefix is None else prefix)
         self._signature = inspect.signature(function)
         self._takes_self = _takes_self(function, self._signature)
+        self._plain, self._required = _plain_parameters(self._signature)
         self._identities: dict[tuple[type, ...], Identity] = {}
         self._label = f"function {self.name}"
         self._defaults: dict[str, str | None] = {}
@@ -91,7 +94,7 @@ class CachedFunction:
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         """The call, or `None` with a warning where the cache cannot do its part. Raises `TypeError`
         for arguments that the function does not take."""
-        bound = self._signature.bind(*args, **kwargs)
+        bound = self._bound(args, kwargs)
         try:
             return self._call(bound, args, kwargs)
         except CacheKeyError:
@@ -100,16 +103,20 @@ class CachedFunction:
             warn(f"{self.name} runs without its cache: {error}")
             return None
 
-    def _call(
-        self, bound: inspect.BoundArguments, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Call:
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments by name. Raises `TypeError` for those that the function does not take."""
+        if not kwargs and self._required <= len(args) <= len(self._plain):
+            return dict(zip(self._plain, args, strict=False))
+        return self._signature.bind(*args, **kwargs).arguments
+
+    def _call(self, bound: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """The call's key: the bound arguments by name, without `self` and without what equals its
         default."""
         cache = self.cache
         owner: dict[str, str] = {}
         classes: set[type] = set()
-        if self._takes_self and bound.arguments:
-            instance = bound.arguments.pop(next(iter(bound.arguments)))
+        if self._takes_self and bound:
+            instance = bound.pop(next(iter(bound)))
             owner["self"] = self._declared(cache, instance)
             classes.add(instance if isinstance(instance, type) else type(instance))
         if self.options.key_func is not None:
@@ -149,10 +156,10 @@ class CachedFunction:
         return State(text, text, {})
 
     def _texts(
-        self, cache: UnifiedCache, bound: inspect.BoundArguments, classes: set[type]
+        self, cache: UnifiedCache, bound: dict[str, Any], classes: set[type]
     ) -> dict[str, str]:
         texts: dict[str, str] = {}
-        for name, value in bound.arguments.items():
+        for name, value in bound.items():
             parameter = self._signature.parameters[name]
             if parameter.kind is parameter.VAR_KEYWORD:
                 self._add_keywords(cache, name, value, texts, classes)
@@ -196,11 +203,11 @@ class CachedFunction:
         cache: UnifiedCache,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        bound: inspect.BoundArguments,
+        bound: dict[str, Any],
     ) -> str:
         """What `key_func` makes of the call. It is given every argument by name too, so that it
         need not care how the function was called."""
-        named = dict(bound.arguments)
+        named = dict(bound)
         for parameter in self._signature.parameters.values():
             if parameter.kind is parameter.VAR_KEYWORD:
                 named.update(named.pop(parameter.name, {}))
@@ -225,6 +232,9 @@ class CachedFunction:
         """The stored result, or `MISSING`. Never raises: a failure costs a warning."""
 
         def present(kind: str, name: str, stored: str) -> str | None:
+            if name.startswith(_IMPORT):
+                module = name.removeprefix(_IMPORT)
+                return None if call.identity is None else call.identity.module(module)
             if name != self._label:
                 return call.owner.get(name)
             if call.identity is not None and call.identity.accepts(call.state, stored):
@@ -261,9 +271,10 @@ class CachedFunction:
         """Begins a run. `alone`: nothing of the program but other threads can run meanwhile."""
         return Run(self, call, alone)
 
-    def store(self, call: Call, value: object, elapsed: float) -> None:
+    def store(self, call: Call, value: object, elapsed: float, imported: dict[str, str]) -> None:
         """Stores a result. Never raises: a failure costs a warning."""
         inputs = [(self._label, call.state.digest), *call.owner.items()]
+        inputs += [(_IMPORT + name, found) for name, found in imported.items()]
         try:
             draft = Draft(
                 key=call.cache.keys.make(call.texts, shown=True),
@@ -314,7 +325,7 @@ class CachedFunction:
 
     def visible_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """The key of a call, 16 hex digits."""
-        return self._call(self._signature.bind(*args, **kwargs), args, kwargs).key.visible
+        return self._call(self._bound(args, kwargs), args, kwargs).key.visible
 
 
 class Run:
@@ -324,21 +335,28 @@ class Run:
         self._function = cached_function
         self._call = call
         self._alone = alone
+        self._imported: dict[str, str] = {}
         if call.identity is not None:
             call.identity.begin(call.state)
+            # What is not loaded yet is read when it is imported, and seen.
+            with contextlib.suppress(Exception):
+                self._imported = call.identity.imported()
         self._started = time.perf_counter()
 
     def keep(self, value: object) -> None:
         """Stores the result, unless somebody else changed what it depends on."""
         elapsed = time.perf_counter() - self._started
         blamed = self._end()
-        if blamed is None:
-            self._function.store(self._call, value, elapsed)
+        try:
+            if blamed is not None:
+                raise CacheError(
+                    f"{blamed} changed while it ran. Pass that as an argument, or give version= to "
+                    "leave it out"
+                )
+        except Exception as error:
+            warn(f"the result of {self._function.name} was not stored: {error}")
         else:
-            warn(
-                f"the result of {self._function.name} was not stored: {blamed} changed while it "
-                "ran. Pass that as an argument, or give version= to leave it out"
-            )
+            self._function.store(self._call, value, elapsed, self._imported)
 
     def drop(self) -> None:
         """There is no result."""
@@ -366,6 +384,21 @@ def _takes_self(function: Callable[..., Any], signature: inspect.Signature) -> b
         and first.kind in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD)
         and first.name.lstrip("_") in ("self", "cls", "mcs")
     )
+
+
+def _plain_parameters(signature: inspect.Signature) -> tuple[tuple[str, ...], int]:
+    """The leading parameters that arguments by position go to one by one, and how many must be
+    given; too many to reach if others must be given by name."""
+    names: list[str] = []
+    required = 0
+    for parameter in signature.parameters.values():
+        is_required = parameter.default is parameter.empty
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names.append(parameter.name)
+            required += is_required
+        elif parameter.kind is parameter.KEYWORD_ONLY and is_required:
+            return (), 1
+    return tuple(names), required
 
 
 def _new_lock() -> None:

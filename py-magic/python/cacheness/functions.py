@@ -7,9 +7,11 @@ mutable values are digested on every call.
 """
 
 import builtins
+import contextlib
 import datetime
 import decimal
 import enum
+import importlib.util
 import pathlib
 import re
 import sys
@@ -59,12 +61,17 @@ class State(NamedTuple):
 class Survey:
     """Everything that some functions and classes depend on.
 
+    `names` are what may be taken from the modules among the roots.
+
     Attributes:
+        imports: modules that functions import when they run, with the names that may be taken.
         rebound: labels of variables that the code itself assigns.
         changed: labels of values that the code visibly changes in place.
+        constant: the state, if there are no mutable values.
     """
 
-    def __init__(self, *roots: Any) -> None:
+    def __init__(self, *roots: Any, names: tuple[str, ...] = ()) -> None:
+        self.imports: dict[str, tuple[str, ...]] = {}
         self.rebound: set[str] = set()
         self.changed: set[str] = set()
         self._fixed: list[str] = []
@@ -79,13 +86,16 @@ class Survey:
         self._gets: set[str] = set()
         self._sets: set[str] = set()
         for root in roots:
-            if isinstance(root, type) and _version(root):
-                self._fixed.append(_name_of(root))
-            else:
+            if isinstance(root, types.ModuleType):
+                self._module(root, names)
+            elif isinstance(root, types.FunctionType):
                 self._code(root)
+            else:
+                self._value("a root", root)
         self._look_at_attributes()
         self._data = [(label, value, self._met(value)) for label, value, _ in self._data]
         self._code_digest = _digest(self._fixed)
+        self.constant = None if self._data else self.state()
 
     # -- on every call ------------------------------------------------------------------------
 
@@ -141,6 +151,8 @@ class Survey:
         used = uses(code)
         self._gets |= used.gets
         self._sets |= used.sets
+        for name, level in used.imports:
+            self._import(function, name, level, used.names)
         cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
         for name in used.reads:
             self._variable(f"{label}:{name}", name, function, cells, used)
@@ -148,6 +160,16 @@ class Survey:
             held = _content(cells[name]) if name in cells else function.__globals__.get(name)
             if type(held).__name__ not in _CONTAINERS or type_home(type(held)) not in _HOMES:
                 self._variable(f"{label}:{name}", name, function, cells, used)
+
+    def _import(
+        self, function: types.FunctionType, name: str, level: int, names: tuple[str, ...]
+    ) -> None:
+        if level:
+            package = function.__globals__.get("__package__") or ""
+            with contextlib.suppress(ImportError):
+                name = importlib.util.resolve_name("." * level + name, package)
+        if name.partition(".")[0] not in sys.stdlib_module_names:
+            self.imports[name] = tuple(sorted({*self.imports.get(name, ()), *names}))
 
     def _variable(
         self,
