@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
 
-from cacheness import durations, logs
+from cacheness import durations, logs, observe
 from cacheness._cacheness import Cache, Entry, Key, Miss
 from cacheness.attachments import Attachments
 from cacheness.config import CacheConfig
@@ -327,6 +327,8 @@ class UnifiedCache:
             return MISSING
         if value is MISSING:
             return MISSING
+        if observe.is_going_on():
+            observe.tell_inputs(json.loads(found.observed))
         self._core.touch(found.id)
         logs.hit(found, time.perf_counter() - started)
         return value

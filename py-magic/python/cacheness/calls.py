@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from cacheness import observe
 from cacheness._cacheness import Key, make_key
 from cacheness.cache import MISSING, Draft, UnifiedCache
 from cacheness.durations import Unset
@@ -16,6 +17,7 @@ from cacheness.functions import State
 from cacheness.identity import Identity
 from cacheness.keys import checked_name, digest
 from cacheness.notices import warn
+from cacheness.opened import Opened
 from cacheness.opening import get_cache
 
 if TYPE_CHECKING:
@@ -232,6 +234,8 @@ class CachedFunction:
         """The stored result, or `MISSING`. Never raises: a failure costs a warning."""
 
         def present(kind: str, name: str, stored: str) -> str | None:
+            if name.startswith(observe.LISTING):
+                return observe.listing_digest(name.removeprefix(observe.LISTING))
             if name.startswith(_IMPORT):
                 module = name.removeprefix(_IMPORT)
                 return None if call.identity is None else call.identity.module(module)
@@ -271,10 +275,9 @@ class CachedFunction:
         """Begins a run. `alone`: nothing of the program but other threads can run meanwhile."""
         return Run(self, call, alone)
 
-    def store(self, call: Call, value: object, elapsed: float, imported: dict[str, str]) -> None:
+    def store(self, call: Call, value: object, elapsed: float, seen: "list[_PlainInput]") -> None:
         """Stores a result. Never raises: a failure costs a warning."""
         inputs = [(self._label, call.state.digest), *call.owner.items()]
-        inputs += [(_IMPORT + name, found) for name, found in imported.items()]
         try:
             draft = Draft(
                 key=call.cache.keys.make(call.texts, shown=True),
@@ -284,7 +287,7 @@ class CachedFunction:
                 description=self.options.description or self.name,
                 ttl=call.cache.lifetime(self.options.ttl_hours, self.options.ttl),
                 elapsed=elapsed,
-                observed=tuple(("state", name, found, None) for name, found in inputs),
+                observed=(*(("state", name, found, None) for name, found in inputs), *seen),
             )
             call.cache.store(value, draft)
         except Exception as error:
@@ -341,6 +344,9 @@ class Run:
             # What is not loaded yet is read when it is imported, and seen.
             with contextlib.suppress(Exception):
                 self._imported = call.identity.imported()
+        self._opened: Opened | None = None
+        with contextlib.suppress(Exception):  # then its result is not stored
+            self._opened = Opened()
         self._started = time.perf_counter()
 
     def keep(self, value: object) -> None:
@@ -348,6 +354,11 @@ class Run:
         elapsed = time.perf_counter() - self._started
         blamed = self._end()
         try:
+            if self._opened is None:
+                raise CacheError("what it reads could not be observed")
+            inputs = self._opened.inputs(self._call.cache.core)
+            for name, found in self._imported.items():
+                inputs.append(("state", _IMPORT + name, found, None))
             if blamed is not None:
                 raise CacheError(
                     f"{blamed} changed while it ran. Pass that as an argument, or give version= to "
@@ -356,10 +367,12 @@ class Run:
         except Exception as error:
             warn(f"the result of {self._function.name} was not stored: {error}")
         else:
-            self._function.store(self._call, value, elapsed, self._imported)
+            self._function.store(self._call, value, elapsed, inputs)
 
     def drop(self) -> None:
         """There is no result."""
+        if self._opened is not None:
+            self._opened.abort()
         self._end()
 
     def _end(self) -> str | None:

@@ -7,13 +7,17 @@ import os
 import stat
 import tempfile
 import types
-from collections.abc import Callable, Iterable
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
+from typing import Any
 
-from cacheness._cacheness import Recording, watch_native
+from cacheness._cacheness import Recording, digest_bytes, watch_native
 from cacheness.origin import installed_folders
 
+# The name of an observed input: the names in a folder.
+LISTING = "listing "
 _FILES = frozenset(("read", "list", "look", "write", "scratch"))
 _SYSTEM = (
     "/proc /sys /dev /usr/lib /usr/share/fonts /usr/share/locale /usr/share/fontconfig"
@@ -38,6 +42,7 @@ class Observation:
     Attributes:
         read: files that it opened to read or found absent, absolute paths.
         looked_at: files that native code found by listing a folder and asked for the state of.
+        reread: files that it wrote, and read after that.
         listed: folders that it listed.
         written: files that it wrote, moved or removed.
         effects: what it did to the world, by the keys of `EFFECTS`, each with an example.
@@ -46,6 +51,7 @@ class Observation:
 
     read: list[str] = field(default_factory=list)
     looked_at: list[str] = field(default_factory=list)
+    reread: list[str] = field(default_factory=list)
     listed: list[str] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
     effects: dict[str, str] = field(default_factory=dict)
@@ -61,30 +67,58 @@ class Observing:
 
     def __init__(self) -> None:
         self._recording: Recording | None = None
+        self._told: list[tuple[str, str]] = []
 
     def start(self) -> None:
         """Begins to observe."""
         self._recording = Recording()
+        _GOING_ON.add(self)
 
     def abort(self) -> None:
         """Ends it without asking what was seen."""
         self._recording = None
+        _GOING_ON.discard(self)
+
+    def tell(self, event: str, path: str) -> None:
+        """Something that was not done, but counts as if."""
+        self._told.append((event, os.path.abspath(path)))
 
     def stop(self, ignored: Iterable[str], looked_at: Iterable[str] = ()) -> Observation:
         """What was seen since `start`, without the folders in `ignored` and without what the system
         itself does. `looked_at` are more paths whose state was asked for.
         """
-        recording, self._recording = self._recording, None
+        recording = self._recording
+        self.abort()
         if recording is None:
             return Observation(unseen="it was not observed")
         try:
             events = recording.stop()
         except RuntimeError as error:
             return Observation(unseen=str(error))
+        events += self._told
         for path in map(os.path.abspath, looked_at):
             if not os.path.isdir(path):
                 events.append(("read", path))
         return _observation(events, _is_noise(ignored))
+
+
+_GOING_ON: weakref.WeakSet[Observing] = weakref.WeakSet()
+
+
+def is_going_on() -> bool:
+    """Whether anything is observed."""
+    return len(_GOING_ON) > 0
+
+
+def tell_inputs(observed: Iterable[Mapping[str, Any]]) -> None:
+    """Tells what goes on about the observed inputs of an entry that is used in place of a run."""
+    for told in observed:
+        kind, name = told["kind"], str(told["name"])
+        for observing in list(_GOING_ON):
+            if kind in ("file", "absent"):
+                observing.tell("read", name)
+            elif kind == "state" and name.startswith(LISTING):
+                observing.tell("list", name.removeprefix(LISTING))
 
 
 @functools.cache
@@ -117,6 +151,8 @@ def _observation(events: Iterable[tuple[str, str]], is_noise: Callable[[str], bo
         writes = event in ("write", "scratch")
         path = subject if writes else _source_of(subject)
         if path in made or is_noise(path):
+            if event == "read" and path in made and path not in seen.reread:
+                seen.reread.append(path)
             continue
         if writes:
             made.add(path)
@@ -195,9 +231,16 @@ def _system_folders() -> tuple[str, ...]:
     return (*(os.path.join(folder, "") for folder in sorted(folders)), kernel_sources)
 
 
-def listing_digest_text(folder: str) -> str:
-    """The names in a folder, as one text; empty when it is gone."""
+def listing_digest(folder: str) -> str:
+    """The digest of the names in a folder, which may be gone."""
     try:
-        return "\0".join(sorted(os.listdir(folder)))
+        names = "\0".join(sorted(os.listdir(folder)))
     except OSError:
-        return ""
+        names = ""
+    return digest_bytes(names.encode("utf-8", "surrogatepass"))
+
+
+def shortened(path: str) -> str:
+    """Relative to the working folder if it is below: a moved project keeps its entries."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative

@@ -15,7 +15,6 @@ from cacheness.magic.resolve import PlainInput, Resolved
 from cacheness.magic.state import state_digest
 
 _PATHS = ("file", "directory", "absent")
-_LISTING = "listing "
 _VARIABLE = "environment variable "
 # An explanation names the files that are new or gone, of so many.
 _MOST_NAMES = 200
@@ -25,8 +24,8 @@ def present_digest(_kind: str, name: str, _stored: str) -> str | None:
     """The digest of an observed piece of state as it is now; `None` when it does not exist."""
     if name.startswith(_VARIABLE):
         return _variable_digest(os.environ.get(name.removeprefix(_VARIABLE)))
-    if name.startswith(_LISTING):
-        return _listing_digest(name.removeprefix(_LISTING))
+    if name.startswith(observe.LISTING):
+        return observe.listing_digest(name.removeprefix(observe.LISTING))
     return state_digest(name)
 
 
@@ -39,9 +38,11 @@ def observed_inputs(
         UncacheableError: it depended on something that cannot be told any more.
     """
     observed = _files(recording, resolved, cache)
-    for folder in map(_shortened, recording.seen.listed):
+    for folder in map(observe.shortened, recording.seen.listed):
         names = json.dumps(sorted(os.listdir(folder))[:_MOST_NAMES])
-        observed.append(("state", f"{_LISTING}{folder}", _listing_digest(folder), names))
+        observed.append(
+            ("state", f"{observe.LISTING}{folder}", observe.listing_digest(folder), names)
+        )
     before = recording.states["environment"]
     for name in sorted(recording.variables):
         observed.append(("state", _VARIABLE + name, _variable_digest(before.get(name)), None))
@@ -65,20 +66,16 @@ def _variable_digest(value: str | None) -> str:
     return digest_bytes(f"{value is None} {value}".encode("utf-8", "surrogatepass"))
 
 
-def _listing_digest(folder: str) -> str:
-    return digest_bytes(observe.listing_digest_text(folder).encode("utf-8", "surrogatepass"))
-
-
 def _files(recording: Recording, resolved: Resolved, cache: Cache) -> list[PlainInput]:
     """What was read as it was before the run, what was written as it is after it."""
     seen, named = recording.seen, recording.named
     declared = {name for _, name, _, _ in resolved.inputs}
     if watch.asks_for_sizes(resolved.called):
         seen.read += seen.looked_at
-    written = [path for path in map(_shortened, seen.written) if not os.path.isdir(path)]
+    written = [path for path in map(observe.shortened, seen.written) if not os.path.isdir(path)]
     read = [
         path
-        for path in dict.fromkeys((*named, *map(_shortened, seen.read)))
+        for path in dict.fromkeys((*named, *map(observe.shortened, seen.read)))
         if path not in declared and path not in written
     ]
     for path in read:
@@ -99,9 +96,3 @@ def _refuse_unseen(resolved: Resolved, observed: list[PlainInput]) -> None:
     files = [kind for kind, *_ in (*resolved.inputs, *observed) if kind in _PATHS]
     if reader is not None and not files:
         raise UncacheableError(f"`{reader}` reads files unseen: name them with inputs=")
-
-
-def _shortened(path: str) -> str:
-    """Relative to the working folder if it is below: a moved project keeps its entries."""
-    relative = os.path.relpath(path)
-    return path if relative.startswith("..") else relative
