@@ -318,6 +318,28 @@ def _replay_result(shell: Any, output: Output, result: Any) -> None:
     stored = (output.data, output.metadata)
     vars(formatter)["format"] = lambda *args, **options: stored
     try:
-        sys.displayhook(result)
+        if result is not None:
+            sys.displayhook(result)
+        else:
+            _show_without_value(shell)
     finally:
         vars(formatter).pop("format", None)
+
+
+_LAST = ("_", "__", "___")
+
+
+def _show_without_value(shell: Any) -> None:
+    """Shows a result whose value could not be stored: `_` and `Out` stay as they are."""
+    namespace, hook = shell.user_ns, shell.displayhook
+    before = {name: namespace[name] for name in _LAST if name in namespace}
+    remembered = {name: vars(hook)[name] for name in _LAST if name in vars(hook)}
+    stand_in = object()
+    sys.displayhook(stand_in)
+    for names in (namespace, namespace.get("Out", {})):
+        for name in [name for name, value in names.items() if value is stand_in]:
+            del names[name]
+    namespace.update(before)
+    vars(hook).update(remembered)
+    if getattr(hook, "exec_result", None) is not None:
+        hook.exec_result.result = None

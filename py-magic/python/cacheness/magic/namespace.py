@@ -76,12 +76,15 @@ class Difference:
 
 
 def difference(
-    before: dict[str, Any], namespace: dict[str, Any], surely: Collection[str] = ()
+    before: dict[str, Any],
+    namespace: dict[str, Any],
+    surely: Collection[str] = (),
+    deleted: Collection[str] = (),
 ) -> Difference:
     """Compares by identity: what was changed in place is another matter.
 
-    The names in `surely` count as bound even if they were bound to the same object before: another
-    kernel may not have it.
+    The names in `surely` count as bound even if they were bound to the same object before, those in
+    `deleted` as deleted even if they were not bound: another kernel may not have it, or may.
     """
     after = snapshot(namespace)
     bound = {
@@ -89,7 +92,8 @@ def difference(
         for name, value in after.items()
         if name in surely or before.get(name, _MISSING) is not value
     }
-    return Difference(bound, [name for name in before if name not in after])
+    gone = dict.fromkeys((*before, *sorted(deleted)))
+    return Difference(bound, [name for name in gone if name not in after])
 
 
 def names_surely_bound(source: str) -> set[str]:
@@ -134,6 +138,38 @@ def _targets(target: ast.expr | None) -> set[str]:
         case ast.Starred(value=value):
             return _targets(value)
     return set()
+
+
+def names_surely_deleted(source: str) -> set[str]:
+    """The names that statements at the top level of a cell delete whenever the cell succeeds."""
+    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    found: set[str] = set()
+    for statement in compile(source, "<cell>", "exec", flags).body:
+        if isinstance(statement, ast.Delete):
+            found.update(*map(_targets, statement.targets))
+    return found
+
+
+def class_attribute_set(source: str, namespace: dict[str, Any]) -> str | None:
+    """An attribute that the code sets or deletes on a class of a module."""
+    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    for node in ast.walk(compile(source, "<cell>", "exec", flags)):
+        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            owner = _named_by(node.value, namespace)
+            if isinstance(owner, type) and owner.__module__ != "__main__":
+                return ast.unparse(node)
+    return None
+
+
+def _named_by(expression: ast.expr, namespace: dict[str, Any]) -> Any:
+    """The module or class that a dotted name stands for."""
+    match expression:
+        case ast.Name(id=name):
+            return namespace.get(name)
+        case ast.Attribute(value=inner, attr=name):
+            owner = _named_by(inner, namespace)
+            return vars(owner).get(name) if isinstance(owner, (type, types.ModuleType)) else None
+    return None
 
 
 class Hidden:
@@ -256,7 +292,9 @@ def _fits_array(obj: Any, value: tuple[Any, bool]) -> bool:
     return bool(obj.shape == value[0].shape and obj.dtype == value[0].dtype)
 
 
-_FUNCTION = ("__code__", "__defaults__", "__kwdefaults__")
+_FUNCTION = tuple(
+    f"__{name}__" for name in "code defaults kwdefaults doc name qualname annotations".split()
+)
 
 
 def _read_function(obj: Any) -> tuple[dict[str, Any], dict[str, Any]]:

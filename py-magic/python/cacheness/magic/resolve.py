@@ -49,6 +49,7 @@ class Resolved:
         walk: went over the variables; numbers the mutable objects below them.
         roots: the variables, in the order of the walk.
         facts: what the text of the cell says.
+        source: that text.
         inputs: what the key was made of.
         extents: the memory of the arrays among the variables.
         called: dotted names of what the cell and the functions that it reads call.
@@ -62,6 +63,7 @@ class Resolved:
     walk: Walk
     roots: dict[str, Any]
     facts: CellFacts
+    source: str
     inputs: list[PlainInput] = field(default_factory=list)
     extents: list[Extent] = field(default_factory=list)
     called: set[str] = field(default_factory=set)
@@ -134,6 +136,7 @@ def resolve(
         walk=walk,
         roots=roots,
         facts=facts[0],
+        source=source,
         inputs=inputs,
         extents=decomposer.extents,
         called=called,

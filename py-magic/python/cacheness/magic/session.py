@@ -39,6 +39,7 @@ class SessionWatch:
         self._loggers: dict[str, Any] = {}
         self._modules: dict[str, Any] = {}
         self._known: set[types.ModuleType] = set()
+        self._loaded: dict[str, Any] = {}
         self._interrupts: Any = None
         self._at_exit = False
         self._undo: list[Callable[[], None]] = []
@@ -52,6 +53,7 @@ class SessionWatch:
         self._loggers = _loggers()
         self._modules = {name: WATCH.changed_members(name) for name in imports}
         self._known = WATCH.known()
+        self._loaded = dict(sys.modules)
         self._watch_interrupts()
         self._watch_exit()
 
@@ -79,6 +81,11 @@ class SessionWatch:
             return "it left a figure open"
         if self._at_exit:
             return "it left something to be done at exit"
+        for name, loaded in self._loaded.items():
+            file = getattr(loaded, "__file__", None)
+            own = isinstance(file, str) and not is_installed_file(file)
+            if own and sys.modules.get(name) is not loaded:
+                return f"it unloaded the module `{name}`"
         new: dict[str, Any] = {module.__name__: [] for module in WATCH.known() - self._known}
         for name, was in {**self._modules, **new}.items():
             for member, digest in WATCH.changed_members(name):

@@ -193,8 +193,9 @@ PROBES: dict[str, Probe] = {
         "pandas", pandas_options, _write_pandas_options, usual=usual_pandas_options
     ),
     "environment": Probe("os", lambda: dict(os.environ), _write_mapping(lambda: os.environ)),
-    "working directory": Probe("os", os.getcwd, lambda _, after: os.chdir(after)),
-    "sys.path": Probe("sys", lambda: list(sys.path), _write_path),
+    # A change of these two may be relative to what they were.
+    "working directory": Probe("os", os.getcwd, lambda _, after: os.chdir(after), is_input=True),
+    "sys.path": Probe("sys", lambda: list(sys.path), _write_path, is_input=True),
     "torch": Probe(
         "torch",
         lambda: sys.modules["torch"].get_rng_state(),

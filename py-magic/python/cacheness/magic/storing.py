@@ -41,6 +41,9 @@ def left_behind(
     rebound = namespace.rebound_member(recording.members, cell.shell.user_ns)
     if rebound is not None:
         raise UncacheableError(f"it set `{rebound}`")
+    set_on_class = namespace.class_attribute_set(resolved.source, cell.shell.user_ns)
+    if set_on_class is not None:
+        raise UncacheableError(f"it set `{set_on_class}`")
     if recording.session is not None:
         raise UncacheableError(recording.session)
     payload = _payload(cell, resolved, recording)
@@ -118,7 +121,8 @@ def _refuse_effects(cell: Cell, found: dict[str, str]) -> None:
 
 def _payload(cell: Cell, resolved: Resolved, recording: Recording) -> Payload:
     options, user_ns = cell.options, cell.shell.user_ns
-    made = namespace.difference(recording.before, user_ns, recording.surely_bound)
+    deleted = namespace.names_surely_deleted(resolved.source)
+    made = namespace.difference(recording.before, user_ns, recording.surely_bound, deleted)
     for name in (*options.variables, *options.exclude):
         if name not in made.bound:
             cell.notes.append(f"it binds no `{name}`")
