@@ -143,7 +143,8 @@ def _files(folder: Path) -> list[str]:
 
 def _xxh3(path: str) -> bytes:
     with open(path, "rb") as file:
-        return xxhash.xxh3_128_digest(file.read())
+        digest: bytes = xxhash.xxh3_128_digest(file.read())
+    return digest
 
 
 def _in_threads(function: Callable[[str], object], paths: list[str]) -> list[object]:
