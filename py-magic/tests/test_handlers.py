@@ -188,7 +188,7 @@ def pandas_frames():
     yield (
         "categories",
         pd.DataFrame({"c": pd.Categorical(["b", "a", None], ["b", "z", "a"], ordered=True)}),
-        None,
+        True,
     )
     yield "periods", pd.DataFrame({"p": pd.period_range("2024", periods=2, freq="M")}), False
     yield "intervals", pd.DataFrame({"p": pd.interval_range(0, 2)}), False
@@ -196,7 +196,7 @@ def pandas_frames():
     yield "complex", pd.DataFrame({"c": [1 + 2j]}), False
     yield "half", pd.DataFrame({"c": np.zeros(2, "f2")}), None
     yield "duplicate columns", pd.DataFrame([[1, 2]], columns=["a", "a"]), False
-    yield "number columns", pd.DataFrame([[1, 2]]), None
+    yield "number columns", pd.DataFrame([[1, 2]]), True
     yield "mixed columns", pd.DataFrame([[1, 2]], columns=["a", 1]), False
     yield (
         "column levels",
@@ -213,7 +213,7 @@ def pandas_frames():
     yield "index of numbers", numbers.set_axis([5, 3, 1, 2, 2]), True
     yield "index range", numbers.set_axis(pd.RangeIndex(10, 0, -2, name="r")), None
     yield "index of floats", numbers.set_axis([0.5, np.nan, 1, 2, 3]), None
-    yield "index of times with a frequency", numbers.set_axis(stamps), False
+    yield "index of times with a frequency", numbers.set_axis(stamps), True
     yield "index of times", numbers.set_axis(pd.DatetimeIndex(list(stamps))), None
     yield (
         "index of zoned times",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import json
 import os
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from cacheness import CacheKeyError
 from cacheness.fingerprint import fingerprint
 from cacheness.serialization import exact, serialize_for_cache_key
+from golden_keys import FILE, vectors
 from nested_values import Source, canonical
 
 SOAK = bool(os.environ.get("CACHENESS_SOAK"))
@@ -45,6 +47,13 @@ def _digest(text: str) -> bytes:
 
 def both(value: Any) -> tuple[str, str]:
     return exact(value), fingerprint(value)
+
+
+def test_golden_vectors() -> None:
+    """The same in each supported Python, whatever seeds its hashes."""
+    expected = json.loads(FILE.read_text(encoding="utf-8"))
+    for vector, golden in zip(vectors(), expected, strict=True):
+        assert vector == golden
 
 
 # -- nesting -------------------------------------------------------------------------------------

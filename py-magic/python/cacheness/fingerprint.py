@@ -110,6 +110,14 @@ def _path(_: Decomposer, value: pathlib.PurePath) -> Decomposed:
     return "path", (type(value).__name__, str(value)), VALUE
 
 
+def _uuid(_: Decomposer, value: Any) -> Decomposed:
+    return "UUID", (value.int, value.is_safe.name), VALUE
+
+
+def _zone(self: Decomposer, value: Any) -> Decomposed:
+    return ("zone", (value.key,), VALUE) if value.key is not None else _reduced(self, value)
+
+
 def _set(_: Decomposer, value: Any) -> Decomposed:
     """An instance of a subclass, which pickling lists in the order that hashing gave."""
     reduced = value.__reduce_ex__(4)
@@ -191,6 +199,8 @@ _EXACT: dict[type, Callable[[Decomposer, Any], Decomposed]] = {
 
 # By top-level package and class name, so that nothing is imported to look.
 _BY_NAME: dict[tuple[str, str], Callable[[Decomposer, Any], Decomposed]] = {
+    ("uuid", "UUID"): _uuid,
+    ("zoneinfo", "ZoneInfo"): _zone,
     ("numpy", "ndarray"): arrays.ndarray,
     ("numpy", "MaskedArray"): arrays.masked_array,
     ("numpy", "matrix"): arrays.array_subclass,

@@ -163,7 +163,9 @@ class _Writer:
         if isinstance(obj, pathlib.Path):
             return f"path:{self.path_digest(obj)}"
         if isinstance(obj, pathlib.PurePath):
-            return f"path:pure:{_class_name(kind)}:{escape(str(obj))}"
+            # The module of these classes depends on the version of Python.
+            own = not kind.__module__.startswith("pathlib")
+            return f"path:pure:{_class_name(kind) if own else kind.__name__}:{escape(str(obj))}"
         numpy = sys.modules.get("numpy")
         if numpy is not None and kind is numpy.ndarray:
             return self.array(numpy, obj)

@@ -170,19 +170,21 @@ fn restore_keys<K: ArrowDictionaryKeyType>(
     column: &DictionaryArray<K>,
     kept: &Kept,
 ) -> Result<ArrayRef> {
-    let unknown = || Error::Format("a row's category is not among those of its column".into());
-    let key = |text: &str| {
-        let position = *kept.positions.get(text).ok_or_else(unknown)?;
-        K::Native::from_usize(position).ok_or_else(unknown)
-    };
-    let keys = texts(column.values())?
-        .into_iter()
-        .map(key)
-        .collect::<Result<Vec<_>>>()?;
-    // The key below a null may be anything.
-    let keys = column
+    let key = |text: &str| K::Native::from_usize(*kept.positions.get(text)?);
+    let found: Vec<_> = texts(column.values())?.into_iter().map(key).collect();
+    let look_up = |old: K::Native| found.get(old.as_usize()).copied().flatten();
+    // Where there is nothing but nulls, the reader makes up a category; the key below a null may be anything.
+    if column
         .keys()
-        .unary(|old| keys.get(old.as_usize()).copied().unwrap_or_default());
+        .iter()
+        .flatten()
+        .any(|old| look_up(old).is_none())
+    {
+        return Err(Error::Format(
+            "a row's category is not among those of its column".into(),
+        ));
+    }
+    let keys = column.keys().unary(|old| look_up(old).unwrap_or_default());
     DictionaryArray::<K>::try_new(keys, kept.values.clone())
         .map(|array| Arc::new(array) as ArrayRef)
         .map_err(|e| Error::Format(e.to_string()))

@@ -9,6 +9,7 @@ import dis
 import enum
 import functools
 import os
+import sys
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -243,6 +244,8 @@ def class_(self: Decomposer, value: type) -> Decomposed:
     if isinstance(origin, str) and lookup(value.__module__, value.__qualname__) is value:
         self.packages.add(type_home(value))
         patches = _patches(self, value)
+        if value.__module__.partition(".")[0] in sys.stdlib_module_names:
+            origin = "python"  # its instances are the same values in each version
         return "installed class", (value.__module__, value.__qualname__, origin, patches), VALUE
     # By name: a class that was pickled by value has its members in another order.
     members = {

@@ -67,7 +67,7 @@ def _column(array: Any) -> tuple[Any, ...]:
         return (kind, *items(array.to_numpy()))
     if kind in ("DatetimeArray", "TimedeltaArray", "PeriodArray"):
         zone = getattr(dtype, "tz", None)
-        return (kind, str(dtype), type(zone).__name__, memoryview(array.asi8))
+        return (kind, str(dtype), type(zone).__name__, *items(array.asi8))
     if kind == "Categorical":
         return (kind, dtype.ordered, _column(dtype.categories.array), *items(array.codes))
     if kind in ("ArrowStringArray", "ArrowExtensionArray"):

@@ -1,12 +1,11 @@
 """polars DataFrames and Series <-> Parquet, for the dtypes that Parquet holds exactly."""
 
-import sys
 from typing import Any, Final
 
 from cacheness import optional
-from cacheness._cacheness import Blob, decode_table, encode_table
-from cacheness.config import CompressionConfig
-from cacheness.handlers.base import Encoded
+from cacheness._cacheness import Table, decode_table, encode_table
+from cacheness.errors import CacheValueError
+from cacheness.handlers.tables import TableHandler
 
 _DTYPES: Final = frozenset(
     (
@@ -14,56 +13,57 @@ _DTYPES: Final = frozenset(
         "Binary Date Datetime Duration Time"
     ).split()
 )
+# Whether these come back depends on what they are made of, and on the version of polars.
+_ASKED: Final = frozenset("Enum Decimal List Array Struct".split())
 
 
-class PolarsFrameHandler:
-    """DataFrames with at least one column, each of a simple dtype."""
+class PolarsFrameHandler(TableHandler):
+    """DataFrames with at least one column."""
 
     name = "polars_dataframes"
+    data_type = "polars_dataframe"
+    library = "polars"
+    kind = "DataFrame"
 
-    def encode(self, value: object, compression: CompressionConfig) -> Encoded | None:
-        polars: Any = _loaded(value)
-        if polars is None or type(value) is not polars.DataFrame:
-            return None
-        frame: Any = value
-        if frame.width == 0 or not all(_exact(dtype) for dtype in frame.dtypes):
-            return None
-        blob = encode_table(frame, codec=compression.parquet_compression)
-        return Encoded(self.name, "polars_dataframe", {}, blob)
+    def to_table(self, library: Any, value: Any) -> tuple[Any, dict[str, Any]] | None:
+        return (value, {}) if value.width and _comes_back(library, value) else None
 
-    def decode(self, meta: dict[str, Any], blob: Blob) -> Any:
-        return _to_frame(blob)
+    def from_table(self, table: Table, meta: dict[str, Any]) -> Any:
+        return optional.load("polars", "reading this table").DataFrame(table)
 
 
-class PolarsSeriesHandler:
+class PolarsSeriesHandler(TableHandler):
     """Series, as the one column of a table."""
 
     name = "polars_series"
+    data_type = "polars_series"
+    library = "polars"
+    kind = "Series"
 
-    def encode(self, value: object, compression: CompressionConfig) -> Encoded | None:
-        polars: Any = _loaded(value)
-        if polars is None or type(value) is not polars.Series:
-            return None
-        series: Any = value
-        if not _exact(series.dtype):
-            return None
-        blob = encode_table(series.to_frame(), codec=compression.parquet_compression)
-        return Encoded(self.name, "polars_series", {}, blob)
+    def to_table(self, library: Any, value: Any) -> tuple[Any, dict[str, Any]] | None:
+        frame = value.to_frame()
+        return (frame, {}) if _comes_back(library, frame) else None
 
-    def decode(self, meta: dict[str, Any], blob: Blob) -> Any:
-        return _to_frame(blob).to_series()
+    def from_table(self, table: Table, meta: dict[str, Any]) -> Any:
+        return optional.load("polars", "reading this table").DataFrame(table).to_series()
 
 
-def _loaded(value: object) -> Any:
-    """polars, if `value` can be one of its objects; never imports it."""
-    if type(value).__module__.partition(".")[0] != "polars":
-        return None
-    return sys.modules.get("polars")
+def _comes_back(polars: Any, frame: Any) -> bool:
+    names = {type(dtype).__name__ for dtype in frame.dtypes}
+    if names <= _DTYPES:
+        return True
+    if not names <= _DTYPES | _ASKED or not all(map(_nested_well, frame.dtypes)):
+        return False
+    try:
+        empty = polars.DataFrame(decode_table(encode_table(frame.head(0), codec="none")))
+    except CacheValueError:
+        return False
+    return bool(empty.schema == frame.schema)
 
 
-def _to_frame(blob: Blob) -> Any:
-    return optional.load("polars", "reading this table").DataFrame(decode_table(blob))
-
-
-def _exact(dtype: Any) -> bool:
-    return type(dtype).__name__ in _DTYPES or getattr(dtype, "__name__", "") in _DTYPES
+def _nested_well(dtype: Any) -> bool:
+    name = type(dtype).__name__
+    inner = [getattr(dtype, "inner", None), *(f.dtype for f in getattr(dtype, "fields", ()))]
+    return name in _DTYPES | _ASKED and all(
+        _nested_well(part) and type(part).__name__ != "Enum" for part in inner if part is not None
+    )
