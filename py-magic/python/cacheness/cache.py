@@ -7,7 +7,7 @@ import time
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, Unpack
 
 from cacheness import durations, logs, observe
 from cacheness._cacheness import Cache, Entry, Key, Miss
@@ -28,8 +28,8 @@ from cacheness.notices import warn
 if TYPE_CHECKING:
     from cacheness._cacheness import _PlainInput
     from cacheness.custom_metadata.records import Records
+    from cacheness.signatures import CacheDecorator, CacheOptions
 
-F = TypeVar("F", bound=Callable[..., Any])
 State = Callable[[str, str, str], str | None]
 """The present digest of an observed input (kind, name, stored digest), or `None`."""
 
@@ -253,8 +253,8 @@ class UnifiedCache:
         """
         return self._attachments.records
 
-    def cached(self, **options: Any) -> Callable[[F], F]:
-        """`cacheness.cached` with this cache."""
+    def cached(self, **options: Unpack["CacheOptions"]) -> "CacheDecorator":
+        """`cacheness.cached(cache=self, ...)`: decorates functions to keep their results here."""
         from cacheness.decorators import cached
 
         return cached(cache=self, **options)

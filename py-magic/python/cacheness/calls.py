@@ -22,7 +22,7 @@ from cacheness.opening import get_cache
 
 if TYPE_CHECKING:
     from cacheness._cacheness import _PlainInput
-    from cacheness.decorators import KeyFunction
+    from cacheness.signatures import KeyFunction
 
 FACE: Final = "call"
 _MOST_IDENTITIES: Final = 256

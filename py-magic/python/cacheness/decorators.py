@@ -4,7 +4,7 @@ import functools
 import inspect
 import pickle
 from collections.abc import AsyncIterator, Callable, Generator
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
 from cacheness.cache import MISSING, UnifiedCache
 from cacheness.calls import CachedFunction, Call, Options
@@ -12,11 +12,8 @@ from cacheness.config import contradiction, unknown_parameter
 from cacheness.durations import UNSET, Unset, resolve
 from cacheness.errors import CacheConfigError
 from cacheness.flights import async_turn, turn
+from cacheness.signatures import CachedCallable, CacheDecorator, CacheOptions, KeyFunction, P, T
 
-F = TypeVar("F", bound=Callable[..., Any])
-KeyFunction = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], object]
-
-_OPTIONS = ("ttl_hours", "ttl", "key_prefix", "version", "key_func", "description")
 # Seconds that a call of a generator waits for another one. The consumer of that one may have
 # stopped in the middle, never to come back.
 _PATIENCE = 10.0
@@ -24,7 +21,7 @@ _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
 @overload
-def cached(function: F, /) -> F: ...
+def cached(function: Callable[P, T], /) -> CachedCallable[P, T]: ...
 
 
 @overload
@@ -38,7 +35,7 @@ def cached(
     version: str | None = None,
     key_func: KeyFunction | None = None,
     description: str = "",
-) -> Callable[[F], F]: ...
+) -> CacheDecorator: ...
 
 
 def cached(
@@ -55,14 +52,39 @@ def cached(
     description: str = "",
     **unknown: Any,
 ) -> Any:
-    """Keeps the results of a function, method, coroutine function or generator.
+    """Keeps the results of a function, method, coroutine function or generator on disk.
 
-    The arguments find the result; `key_prefix` is shared with manual calls of that prefix. A change
-    of the function's code starts new entries, unless `version` is given, which then stands for it.
-    `ttl_hours` (or `ttl`) is the lifetime of a result. An exception is never kept.
+        @cached(ttl="7d")
+        def features(table, degree=2): ...
+
+        features(table)            # runs
+        features(table, degree=2)  # found: the same arguments by name
+        features.cache_info()      # hits, misses, entries, bytes
+        features.cache_clear()     # removes its entries, returns how many
+        features.cache_key(table)  # the key of a call, 16 hex digits
+        features.__wrapped__(table)  # the function itself
+
+    The arguments find the result, by content; those left at their default are not part of the key.
+    The function's code counts too, with everything that it refers to. Calls of one key run once at
+    a time, across threads and processes. An exception is never kept. Of a method, `self` is no
+    part of the key, except for its class and what its `__cache_key__()` returns, if it has one.
+
+    cache, cache_instance: where to keep them (default: `get_cache()`).
+    ttl_hours, ttl: how long, in hours or as `"90s"`, `"15m"`, `"24h"`, `"7d"`, `"2w"`; `None` is
+        for ever (default: that of the cache).
+    key_prefix: a namespace of your own, shared with `cache.get(..., key_prefix=...)`.
+    version: stands for the function's code, so that edits keep the entries until it changes.
+    key_func: makes the key, from the function, its positional arguments and all of them by name.
+    description: what `list_entries` shows.
+
+    Raises `CacheKeyError` (a `TypeError`) on a call with an argument that has no stable content,
+    `TypeError` for an unknown option, `CacheConfigError` (a `ValueError`) for a bad one. A result
+    that cannot be stored is returned, with one warning.
     """
     for name in unknown:
-        raise unknown_parameter("cached", name, [*_OPTIONS, "cache", "cache_instance"])
+        raise unknown_parameter(
+            "cached", name, [*CacheOptions.__annotations__, "cache", "cache_instance"]
+        )
     if cache is not None and cache_instance is not None and cache is not cache_instance:
         raise contradiction("cache", cache, "cache_instance", cache_instance)
     chosen = cache if cache is not None else cache_instance
