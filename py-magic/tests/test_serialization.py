@@ -293,3 +293,25 @@ print(ascii([exact(value) for value in values]))
 def test_stable_across_processes(in_process):
     texts = {in_process(STABLE, PYTHONHASHSEED=seed) for seed in ("0", "1", "4242")}
     assert len(texts) == 1
+
+
+class Token:
+    __slots__ = ("label", "value")
+
+    def __init__(self, label, value):
+        self.label, self.value = label, value
+
+    def __str__(self):
+        return self.label
+
+
+def test_objects_without_the_hashable_tier():
+    off = SerializationConfig(enable_hashable_fallback=False)
+    neither = SerializationConfig(enable_hashable_fallback=False, enable_string_fallback=False)
+    assert serialize_for_cache_key(Token("t", 1)).startswith("hashed:Token:")
+    assert serialize_for_cache_key(Token("t:1", 1), off) == "Token:t\\:1"
+    # Told alike, and still not the same.
+    assert exact(Token("t", 1), off) == exact(Token("t", 1), off) != exact(Token("t", 2), off)
+    with pytest.raises(CacheKeyError, match="no form that is enabled takes a Token"):
+        serialize_for_cache_key(Token("t", 1), neither)
+    assert serialize_for_cache_key([1, (2,)], off) == "list:[int:1,tuple:[int:2]]"

@@ -13,7 +13,7 @@ import pytest
 from cacheness import get_cache
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The examples open `./cache` and its like."""
     monkeypatch.chdir(tmp_path)

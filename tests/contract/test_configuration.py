@@ -14,6 +14,8 @@ from cacheness.config import (
     SerializationConfig,
 )
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 def test_simple():
     config = CacheConfig(

@@ -7,6 +7,8 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 
 from cacheness import cacheness
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 @pytest.fixture
 def cache():

@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from cacheness import CacheConfig, CacheContext, cached, cacheness
 from cacheness.config import CacheMetadataConfig, CacheStorageConfig
+
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def test_a_cache_of_its_own(capsys):

@@ -1,8 +1,11 @@
 """Answers of a web service, each kept for its own time."""
 
+import pytest
 import requests
 
 from cacheness import cached, cacheness
+
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def test_weather(weather, capsys):

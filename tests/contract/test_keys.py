@@ -8,6 +8,8 @@ import pytest
 from cacheness import cached, cacheness
 from cacheness.serialization import serialize_for_cache_key
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 @pytest.fixture
 def cache():

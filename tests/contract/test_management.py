@@ -9,6 +9,8 @@ import pytest
 
 from cacheness import CacheError, cached, cacheness
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 @pytest.fixture
 def cache():

@@ -10,6 +10,8 @@ import pytest
 
 from cacheness import CacheConfig, cacheness
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 def write(path, text):
     Path(path).parent.mkdir(parents=True, exist_ok=True)

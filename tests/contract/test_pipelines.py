@@ -2,9 +2,12 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from pandas.testing import assert_frame_equal
 
 from cacheness import cached, cacheness
+
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def apply_preprocessing(frame, params):

@@ -9,6 +9,8 @@ import pytest
 
 from cacheness import cached, cacheness
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 def test_values_by_keywords(capsys):
     cache = cacheness()

@@ -10,6 +10,8 @@ from pandas.testing import assert_frame_equal
 
 from cacheness import cached, cacheness
 
+pytestmark = pytest.mark.usefixtures("here")
+
 BUCKET = "my-data-bucket"
 CUSTOMERS = "data/customer_data.csv"
 SALES = "analytics/sales_data.parquet"

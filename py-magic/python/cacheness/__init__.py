@@ -1,7 +1,22 @@
-"""A disk cache for Python functions and values.
+"""A disk cache for Python functions, values and notebook cells.
 
-Names are loaded when they are first used, so that importing the package costs next to nothing.
+    from cacheness import cached, cacheness
+
+    @cached(ttl="7d")                          # results of a function, by its arguments and code
+    def features(table, degree=2): ...
+
+    cache = cacheness("./cache")               # values, by keywords
+    cache.put(table, source="sales", year=2024)
+    cache.get(source="sales", year=2024)       # the table again, or None
+
+    %load_ext cacheness                        # in a notebook: what %%cacheness stands on
+                                               # comes back without running again
+
+`help(cached)`, `help(UnifiedCache)` and `help(CacheConfig)` tell the rest. All errors derive from
+`CacheError` and from the built-in exception that they resemble.
 """
+
+# Names are loaded when they are first used, so that importing the package costs next to nothing.
 
 from typing import TYPE_CHECKING, Any
 

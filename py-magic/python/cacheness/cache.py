@@ -22,7 +22,7 @@ from cacheness.errors import (
 )
 from cacheness.handlers import Handlers
 from cacheness.keys import KeyMaker, checked_name
-from cacheness.listing import described
+from cacheness.listing import described, totals
 from cacheness.notices import warn
 
 if TYPE_CHECKING:
@@ -58,10 +58,18 @@ class Draft(NamedTuple):
 
 
 class UnifiedCache:
-    """Values in a directory, found again by keyword parameters.
+    """Values in a directory, found again by keyword parameters; `cacheness(...)` opens one.
 
-    Everything given as a keyword is part of the key, except `description`, `custom_metadata`,
-    `ttl_hours`, `ttl`, `prefix` and `key_prefix`; `key_prefix` keeps entries apart.
+        cache.put(model, name="churn", fold=3, description="first try", ttl="7d")
+        cache.get(fold=3, name="churn")  # the model, or None
+
+    Each keyword is part of the key, by the content of its value: arrays, frames, functions, objects
+    and what lies at a `pathlib.Path`. `description`, `custom_metadata`, `ttl_hours`, `ttl` and
+    `prefix` are no part of it; `key_prefix` is a namespace, in which `@cached` functions of that
+    prefix keep their results too. `cache_key`, `default` and `strict` cannot be names in a key.
+
+    Safe to share between threads and processes; a `with` block closes it. A method that takes a key
+    raises `CacheKeyError` (a `TypeError`) for a value without stable content.
     """
 
     def __init__(self, config: CacheConfig) -> None:
@@ -80,7 +88,7 @@ class UnifiedCache:
         self._attachments = Attachments(self._core)
         self._oversized_told = False
         if config.storage.cleanup_on_init:
-            self._core.evict_expired()
+            self.cleanup_expired()
         self._tell_warnings()
         logs.debug("opened the cache in %s (%s)", self._core.directory, self.actual_backend)
 
@@ -101,8 +109,14 @@ class UnifiedCache:
     ) -> str:
         """Stores `data` under the keyword parameters and returns the entry's key (16 hex digits).
 
-        `custom_metadata` is a dict of records by the names of their schemas (see
-        `cacheness.custom_metadata`). A failure leaves the entry that was there readable.
+        ttl_hours, ttl: how long it lives, in hours or as `"90s"`, `"15m"`, `"24h"`, `"7d"`,
+            `"2w"`; `None` is for ever (default: that of the configuration).
+        description: what `list_entries` shows.
+        custom_metadata: records by the names of their schemas (see `cacheness.custom_metadata`).
+
+        Raises `CacheValueError` (a `ValueError`) for what cannot be stored, naming the part, and
+        `CacheStorageError` (an `OSError`) if the disk refuses. A failure leaves the entry that was
+        there readable.
         """
         records = self._attachments.checked(custom_metadata)
         for name in _RESERVED:
@@ -133,7 +147,8 @@ class UnifiedCache:
         key_prefix: str | None = None,
         **key: object,
     ) -> Any:
-        """The stored value, or `default` on a miss.
+        """The stored value, or `default` on a miss. `cache_key`, which `put` returned, may stand
+        for the parameters.
 
         `ttl_hours` (or `ttl`) overrides the entry's own lifetime for this read: an entry older than
         that is a miss, a younger one a hit. What is damaged on disk is a miss with a warning;
@@ -201,26 +216,34 @@ class UnifiedCache:
         logs.removed("cleared the cache", count)
         return count
 
+    def cleanup_expired(self) -> int:
+        """Removes the entries whose lifetime is over; returns how many there were."""
+        count = self._core.evict_expired()
+        if count:
+            logs.removed("removed what had expired", count)
+        return count
+
     # -- looking at it ------------------------------------------------------------------------
 
     def list_entries(self, *, key_prefix: str | None = None) -> list[dict[str, Any]]:
-        """One dict an entry, newest first; those of one `key_prefix` if given."""
+        """One dict an entry, newest first; those of one `key_prefix` if given.
+
+        Each has `cache_key`, `key_prefix`, `description`, `data_type` (`array`, `object`,
+        `pandas_dataframe`, …), `size_bytes`, `size_mb`, `created_at`, `last_accessed`, `expires_at`
+        (ISO 8601, UTC; `None`: never), `expired`, `hits`, `elapsed` (seconds that computing it
+        took, if known), `function` (of `@cached`) and `cache_key_params` (texts by name).
+        """
         scope = None if key_prefix is None else _scope(key_prefix)
         return [described(entry) for entry in self._core.entries(scope=scope)]
 
     def get_stats(self) -> dict[str, Any]:
-        """Counts, sizes (MB of 1024 * 1024 bytes) and the time that hits have saved (seconds)."""
-        stats = self._core.stats()
-        asked = stats.hits + stats.misses
+        """Counts and sizes of the directory, over all processes: `total_entries`, `total_size_mb`,
+        `total_size_bytes`, `max_cache_size_mb` (MB of 1024 * 1024 bytes), `cache_hits`,
+        `cache_misses`, `hit_rate` (0 to 1), `elapsed_saved` (seconds that hits have saved),
+        `backend_type` (`sqlite` or `json`) and `cache_dir`."""
         return {
-            "total_entries": stats.entries,
-            "total_size_mb": stats.size_bytes / _MEGABYTE,
-            "total_size_bytes": stats.size_bytes,
+            **totals(self._core.stats()),
             "max_cache_size_mb": self.config.storage.max_cache_size_mb,
-            "cache_hits": stats.hits,
-            "cache_misses": stats.misses,
-            "hit_rate": stats.hits / asked if asked else 0.0,
-            "elapsed_saved": stats.elapsed_saved,
             "backend_type": self.actual_backend,
             "cache_dir": str(self._core.directory),
         }

@@ -66,7 +66,13 @@ def contradiction(first: str, a: object, second: str, b: object) -> CacheConfigE
 
 @_section
 class CacheStorageConfig:
-    """Where the cache lives and how large it may grow (megabytes of 1024 * 1024 bytes)."""
+    """Where the cache lives and how large it may grow.
+
+    cache_dir: its directory, made on first use for its owner alone.
+    max_cache_size_mb: MB of 1024 * 1024 bytes on disk, past which the entries go that were used
+        longest ago; `None` is no limit.
+    cleanup_on_init: opening removes what has expired.
+    """
 
     cache_dir: str | os.PathLike[str] = "./cache"
     max_cache_size_mb: float | None = 2000
@@ -81,7 +87,14 @@ class CacheStorageConfig:
 
 @_section
 class CacheMetadataConfig:
-    """The index. Integrity is always verified: a checksum costs less than the read it guards."""
+    """The index of the entries.
+
+    backend: `"sqlite"`, `"json"` (for reading by people, and small caches) or `"auto"` (SQLite).
+    database_url: another place for the SQLite file.
+    verify_cache_integrity: checks stored bytes before they are decoded. It is always done, whatever
+        is said here: the checksum costs less than the read that it guards.
+    store_cache_key_params: keeps the parameters of keys for people to read, without secrets.
+    """
 
     _aliases: ClassVar[dict[str, str]] = {"metadata_backend": "backend"}
 
@@ -104,7 +117,17 @@ class CacheMetadataConfig:
 
 @_section
 class CompressionConfig:
-    """Codecs and levels, by family of values."""
+    """Codecs and levels, by family of values. Data that does not shrink is stored as it is.
+
+    use_blosc2_arrays: arrays as `.b2nd` frames (blosc2); otherwise as NumPy's `.npz`.
+    npz_compression: compresses an `.npz`.
+    pickle_compression_codec, pickle_compression_level: of objects; lz4, lz4hc, zstd, zlib or
+        blosclz; 0 (none) to 9.
+    blosc2_array_codec, blosc2_array_level: the same of arrays.
+    parquet_compression: of frames and series; lz4, snappy, zstd or none.
+    enable_multithreading: large values are compressed by all cores.
+    auto_optimize_threads: values under 1 MiB are compressed by one thread.
+    """
 
     use_blosc2_arrays: bool = True
     npz_compression: bool = True
@@ -133,7 +156,18 @@ class CompressionConfig:
 
 @_section
 class SerializationConfig:
-    """How values are written into keys: which tiers apply, and how deep they look."""
+    """How values are written into keys: which tiers apply, and how deep they look. What a tier that
+    is switched off would have taken enters the key as a digest of its content.
+
+    enable_basic_types: `int:42`, `str:hello`.
+    enable_special_cases: arrays, paths, dates, enums, ranges.
+    enable_collections: `list:[int:1,int:2]`, to `max_collection_depth` levels; tuples to
+        `max_tuple_recursive_length` items.
+    enable_object_introspection: `User:dict:[str:age:int:30]`, by the attributes of an object.
+    enable_hashable_fallback: other objects, as `hashed:Token:` and a digest of their content. Off,
+        they are shown by the text that they define for themselves, or refused.
+    enable_string_fallback: that text, also for objects without attributes.
+    """
 
     enable_basic_types: bool = True
     enable_special_cases: bool = True
@@ -153,7 +187,13 @@ class SerializationConfig:
 
 @_section
 class HandlerConfig:
-    """Which families of values get a format of their own, and in which order they are asked."""
+    """Which families of values get a format of their own, and in which order they are asked.
+
+    enable_...: off, the family is left to the ones that follow.
+    handler_priority: names out of `pandas_dataframes`, `polars_dataframes`, `pandas_series`,
+        `polars_series`, `numpy_arrays`, `object_pickle`. Families that are not named come after
+        those that are, except after `object_pickle`, which takes everything.
+    """
 
     enable_pandas_dataframes: bool = True
     enable_polars_dataframes: bool = True
@@ -211,8 +251,24 @@ _SECTION_NAMES: Final = {
 
 
 class CacheConfig:
-    """Every setting of a cache. Flat parameters and sections mix; each flat parameter can also be
-    read as an attribute (`config.max_cache_size_mb` is `config.storage.max_cache_size_mb`)."""
+    """Every setting of a cache.
+
+        CacheConfig(cache_dir="./models", default_ttl="7d", max_cache_size_mb=5000)
+        CacheConfig(storage=CacheStorageConfig(cache_dir="./models"), default_ttl_hours=168)
+
+    Flat parameters and sections mix; a section may also be a dict. Each flat parameter can be read
+    as an attribute (`config.max_cache_size_mb` is `config.storage.max_cache_size_mb`).
+
+    default_ttl_hours, default_ttl: how long an entry lives (24 hours), as a number or as
+        `"90s"`, `"15m"`, `"24h"`, `"7d"`, `"2w"`; `None` is for ever.
+    hash_path_content: a `pathlib.Path` in a key counts by what lies there (True), or by its name.
+    storage, metadata, compression, serialization, handlers: `CacheStorageConfig`,
+        `CacheMetadataConfig`, `CompressionConfig`, `SerializationConfig`, `HandlerConfig` of
+        `cacheness.config`, which tell their parameters.
+
+    Raises `TypeError` for an unknown parameter, naming the nearest, and `CacheConfigError` (a
+    `ValueError`) for a value that makes no sense, or two that contradict each other.
+    """
 
     storage: CacheStorageConfig
     metadata: CacheMetadataConfig

@@ -11,7 +11,12 @@ from cacheness.opening import cacheness
 
 class CacheContext:
     """Opens a cache with the parameters of `cacheness`, and closes it at the end of the block.
-    `ttl_hours` (or `ttl`) is the default lifetime. The directory and its entries stay."""
+
+        with CacheContext(cache_dir="./scratch", ttl="1h") as cache:
+            cache.put(1, a=1)
+
+    `ttl_hours` (or `ttl`) is the default lifetime. The directory and its entries stay.
+    """
 
     def __init__(self, config: Any = None, **parameters: Any) -> None:
         for short in ("ttl_hours", "ttl"):

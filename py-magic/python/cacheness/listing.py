@@ -5,13 +5,13 @@ import json
 import time
 from typing import Any, Final
 
-from cacheness._cacheness import Entry
+from cacheness._cacheness import Entry, Stats
 
 MEGABYTE: Final = 1024 * 1024
 
 
 def described(entry: Entry) -> dict[str, Any]:
-    """What `list_entries` tells of an entry; sizes in bytes and MB, times in ISO 8601, UTC."""
+    """What `list_entries` tells of an entry."""
     inputs = json.loads(entry.manifest)["inputs"]
     now = time.time()
     return {
@@ -31,6 +31,20 @@ def described(entry: Entry) -> dict[str, Any]:
         "cache_key_params": {
             one["name"]: one["detail"] for one in inputs if one.get("detail") is not None
         },
+    }
+
+
+def totals(stats: Stats) -> dict[str, Any]:
+    """What `get_stats` tells of a directory's totals."""
+    asked = stats.hits + stats.misses
+    return {
+        "total_entries": stats.entries,
+        "total_size_mb": stats.size_bytes / MEGABYTE,
+        "total_size_bytes": stats.size_bytes,
+        "cache_hits": stats.hits,
+        "cache_misses": stats.misses,
+        "hit_rate": stats.hits / asked if asked else 0.0,
+        "elapsed_saved": stats.elapsed_saved,
     }
 
 

@@ -15,8 +15,12 @@ _default_lock = threading.Lock()
 def cacheness(
     config: CacheConfig | str | os.PathLike[str] | None = None, **parameters: Any
 ) -> UnifiedCache:
-    """Opens a cache: with a `CacheConfig`, with a directory, or with the parameters of
-    `CacheConfig` directly."""
+    """Opens a cache: `cacheness()`, `cacheness(config)`, `cacheness("dir")` or with parameters of
+    `CacheConfig`: `cacheness(cache_dir="dir", default_ttl="7d")`.
+
+    Raises what `CacheConfig` raises, `CacheStorageError` (an `OSError`) for a directory that cannot
+    be used, and `CacheVersionError` for one that a later version wrote.
+    """
     if isinstance(config, CacheConfig):
         if parameters:
             raise CacheConfigError(

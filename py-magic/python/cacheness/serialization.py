@@ -142,7 +142,8 @@ class _Writer:
                 return self.nested(obj, depth, _Writer.named_tuple)
             if _is_plain(kind):
                 return self.nested(obj, depth, _Writer.instance)
-        return self.hashed(obj)
+        known = kind in _BASIC or kind in _SPECIAL or collection is not None
+        return self.hashed(obj) if known or self.config.enable_hashable_fallback else self.told(obj)
 
     def special(self, obj: object, kind: type) -> str | None:
         writer = _SPECIAL.get(kind)
@@ -288,6 +289,14 @@ class _Writer:
     def hashed(self, obj: object) -> str:
         digest = self.fingerprint(obj)
         return f"hashed:{_class_name(type(obj))}:{_short(digest)}"
+
+    def told(self, obj: object) -> str:
+        """What an object says of itself, to read; the digest of its content, for the key."""
+        kind = type(obj)
+        text = _own_text(obj, kind) if self.config.enable_string_fallback else None
+        if text is None:
+            raise self.failure("", f"no form that is enabled takes a {kind.__qualname__}")
+        return f"{_class_name(kind)}:{escape(text)}{_HIDE}{self.fingerprint(obj)}{_SHOW}"
 
     def fingerprint(self, obj: object) -> str:
         known = self.digests.get(id(obj))
