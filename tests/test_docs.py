@@ -75,4 +75,4 @@ def test_every_parameter_stands_in_the_reference_with_its_default() -> None:
 
 def test_every_page_is_reached_and_none_is_missing() -> None:
     navigation = (REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
-    assert set(re.findall(r"\S+\.md", navigation)) == {name(page) for page in PAGES}
+    assert set(re.findall(r"\S+\.md", navigation)) == {name(page) for page in DOCS.rglob("*.md")}
