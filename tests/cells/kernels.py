@@ -108,8 +108,15 @@ class Kernel:
         """Ends the process at once, as the system does when memory runs out."""
         self._manager.signal_kernel(signal.SIGKILL)
 
-    def execute(self, source: str, interrupt_after: float | None = None) -> Executed:
-        """Executes a cell as a front end does."""
+    def restart_in(self, folder: Path, cache: Path) -> None:
+        """Another process with an empty namespace, in `folder`, with the entries of `cache`."""
+        self._folder, self._cache = folder, cache
+        self.restart()
+
+    def execute(
+        self, source: str, interrupt_after: float | None = None, *, look: bool = True
+    ) -> Executed:
+        """Executes a cell as a front end does; `look` says whether to look at the namespace then."""
         sent = self._client.execute(source)
         if interrupt_after is not None:
             time.sleep(interrupt_after)
@@ -126,7 +133,7 @@ class Kernel:
         records = [word for word in words if "progress" not in word]
         record = records[-1] if records else None
         shown = _plain([o for o in outputs if o not in reports], self._folder)
-        return Executed(status, shown, record, self._look(), progress)
+        return Executed(status, shown, record, self.look() if look else None, progress)
 
     @staticmethod
     def _start() -> tuple[KernelManager, BlockingKernelClient]:
@@ -149,7 +156,8 @@ class Kernel:
         if reply["status"] != "ok":
             raise RuntimeError("\n".join(reply["traceback"]))
 
-    def _look(self) -> Any:
+    def look(self) -> Any:
+        """What the namespace holds, in words."""
         sent = self._client.execute(
             "", silent=True, store_history=False, user_expressions={"n": _LOOK}
         )

@@ -1,0 +1,119 @@
+"""One notebook, run plainly and with its cells cached: what a reader could tell apart.
+
+Tutorials draw unseeded random numbers and print times. What differs between two plain runs is not
+compared; all the rest has to be the same when cells are cached and when they are restored.
+"""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cells.kernels import Executed, Kernel
+
+Mark = Callable[[str], str]
+
+
+@dataclass
+class Comparison:
+    """What came of a notebook.
+
+    Attributes:
+        cells: how many code cells it has.
+        stable: how many of them showed the same in both plain runs.
+        names: how many variables were the same at the end of both plain runs.
+        restored: how many cells the second cached run restored.
+        reasons: why cells were not cached, with their number.
+        differences: what should have been the same and was not.
+    """
+
+    cells: int
+    stable: int
+    names: int
+    restored: int
+    reasons: Counter[str] = field(default_factory=Counter)
+    differences: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Run:
+    cells: list[Executed]
+    names: dict[str, Any]
+
+
+def compare(sources: list[str], work: Path, data: Path, start: str, mark: Mark) -> Comparison:
+    """Runs the cells in four fresh kernels: twice plainly, twice with `start` executed first.
+
+    `mark` makes of a cell's source what is executed in the cached runs. `data` is copied into the
+    working directory of each run, so that none sees files of another.
+    """
+    kernel = Kernel()
+    try:
+        plain, again = (_run(kernel, "", sources, work, data) for _ in range(2))
+        cached, restored = (
+            _run(kernel, start, [mark(source) for source in sources], work, data) for _ in range(2)
+        )
+    finally:
+        kernel.stop()
+    stable = [
+        i for i, (a, b) in enumerate(zip(plain.cells, again.cells, strict=True)) if _same(a, b)
+    ]
+    names = {name for name, value in plain.names.items() if again.names.get(name) == value}
+    found = Comparison(
+        len(sources),
+        len(stable),
+        len(names),
+        sum(cell.outcome == "hit" for cell in restored.cells),
+        _reasons(cached.cells),
+    )
+    for title, run in (("storing", cached), ("restoring", restored)):
+        for i in stable:
+            if not _same(plain.cells[i], run.cells[i]):
+                where = _difference(plain.cells[i].outputs, run.cells[i].outputs)
+                found.differences.append(f"{title}: the outputs of cell {i} differ: {where}")
+        for name in sorted(names):
+            if plain.names[name] != run.names.get(name):
+                where = _difference(plain.names[name], run.names.get(name))
+                found.differences.append(f"{title}: variable {name} differs: {where}")
+        extra = run.names.keys() - plain.names.keys() - again.names.keys()
+        found.differences += [f"{title}: variable {name} is new" for name in sorted(extra)]
+    return found
+
+
+def _run(kernel: Kernel, start: str, sources: list[str], work: Path, data: Path) -> _Run:
+    folder = work / "folder"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(data, folder)
+    kernel.restart_in(folder, work / "cache")
+    kernel.execute(start, look=False)
+    executed = [kernel.execute(source, look=False) for source in sources]
+    names = ast.literal_eval(kernel.look())
+    names.pop("shared memory")
+    return _Run(executed, names)
+
+
+def _same(a: Executed, b: Executed) -> bool:
+    return a.status == b.status and a.outputs == b.outputs
+
+
+def _difference(a: Any, b: Any) -> str:
+    """Where two descriptions part, and what stands there."""
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        return next(f"[{i}]{_difference(x, y)}" for i, (x, y) in enumerate(zip(a, b)) if x != y)
+    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+        return next(f"[{k!r}]{_difference(a[k], b[k])}" for k in a if a[k] != b[k])
+    return f": {str(a)[:200]} became {str(b)[:200]}"
+
+
+def _reasons(cells: list[Executed]) -> Counter[str]:
+    """Why the cells of the first cached run were not stored."""
+    return Counter(
+        str(cell.record["reason"])
+        for cell in cells
+        if cell.record is not None and cell.record["outcome"] == "uncacheable"
+    )
