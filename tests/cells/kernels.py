@@ -116,7 +116,7 @@ class Kernel:
     def execute(
         self, source: str, interrupt_after: float | None = None, *, look: bool = True
     ) -> Executed:
-        """Executes a cell as a front end does; `look` says whether to look at the namespace then."""
+        """Executes a cell as a front end does; `look` adds what the namespace then holds."""
         sent = self._client.execute(source)
         if interrupt_after is not None:
             time.sleep(interrupt_after)

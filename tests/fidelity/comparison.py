@@ -54,7 +54,7 @@ def compare(sources: list[str], work: Path, data: Path, start: str, mark: Mark) 
     """
     kernel = Kernel()
     try:
-        plain, again = (_run(kernel, "", sources, work, data) for _ in range(2))
+        plain, again = (_run(kernel, "pass", sources, work, data) for _ in range(2))
         cached, restored = (
             _run(kernel, start, [mark(source) for source in sources], work, data) for _ in range(2)
         )
@@ -104,7 +104,8 @@ def _same(a: Executed, b: Executed) -> bool:
 def _difference(a: Any, b: Any) -> str:
     """Where two descriptions part, and what stands there."""
     if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-        return next(f"[{i}]{_difference(x, y)}" for i, (x, y) in enumerate(zip(a, b)) if x != y)
+        pairs = enumerate(zip(a, b, strict=True))
+        return next(f"[{i}]{_difference(x, y)}" for i, (x, y) in pairs if x != y)
     if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
         return next(f"[{k!r}]{_difference(a[k], b[k])}" for k in a if a[k] != b[k])
     return f": {str(a)[:200]} became {str(b)[:200]}"

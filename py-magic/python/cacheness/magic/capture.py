@@ -14,9 +14,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Kind = Literal["stdout", "stderr", "display", "result", "clear"]
+_ABSENT: Final = object()
 
 
 @dataclass
@@ -317,29 +318,23 @@ def _replay_result(shell: Any, output: Output, result: Any) -> None:
     formatter = shell.display_formatter
     stored = (output.data, output.metadata)
     vars(formatter)["format"] = lambda *args, **options: stored
+    # The hook shows nothing for `None`, which is here a value that could not be stored.
+    absent = result is None
+    if absent:
+        vars(shell.displayhook)["update_user_ns"] = lambda _: _forget_last_value(shell)
     try:
-        if result is not None:
-            sys.displayhook(result)
-        else:
-            _show_without_value(shell)
+        sys.displayhook(_ABSENT if absent else result)
     finally:
         vars(formatter).pop("format", None)
+        vars(shell.displayhook).pop("update_user_ns", None)
+    if absent and getattr(shell.displayhook, "exec_result", None) is not None:
+        shell.displayhook.exec_result.result = None
 
 
-_LAST = ("_", "__", "___")
-
-
-def _show_without_value(shell: Any) -> None:
-    """Shows a result whose value could not be stored: `_` and `Out` stay as they are."""
-    namespace, hook = shell.user_ns, shell.displayhook
-    before = {name: namespace[name] for name in _LAST if name in namespace}
-    remembered = {name: vars(hook)[name] for name in _LAST if name in vars(hook)}
-    stand_in = object()
-    sys.displayhook(stand_in)
-    for names in (namespace, namespace.get("Out", {})):
-        for name in [name for name, value in names.items() if value is stand_in]:
-            del names[name]
-    namespace.update(before)
-    vars(hook).update(remembered)
-    if getattr(hook, "exec_result", None) is not None:
-        hook.exec_result.result = None
+def _forget_last_value(shell: Any) -> None:
+    """Makes `_` unknown, where it would otherwise still be the value of an earlier cell."""
+    hook, user_ns = shell.displayhook, shell.user_ns
+    if all(user_ns.get(name) is getattr(hook, name) for name in ("_", "__", "___")):
+        hook.___, hook.__, hook._ = hook.__, hook._, ""
+        shell.push({"__": hook.__, "___": hook.___}, interactive=False)
+        del user_ns["_"]

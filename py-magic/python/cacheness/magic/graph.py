@@ -175,17 +175,14 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, types.FunctionType) and obj.__globals__ is self._namespace:
             self._keep_source(obj.__code__)
             return self._without_globals(super().reducer_override(obj))
-        if isinstance(obj, functools._lru_cache_wrapper) and obj.__module__ == "__main__":
-            parameters = obj.cache_parameters()
-            return _lru_cache, (obj.__wrapped__, parameters["maxsize"], parameters["typed"])
         if isinstance(obj, type):
             return _with_slots(obj, super().reducer_override(obj))
         kind: Any = type(obj)
         singleton = _singletons(kind).get(id(obj))
         if singleton is not None:
             return singleton
-        view = self._view(obj)
-        return super().reducer_override(obj) if view is None else view
+        layout = self._layout(obj)
+        return super().reducer_override(obj) if layout is None else layout()
 
     def _without_globals(self, reduced: Any) -> Any:
         if not isinstance(reduced, tuple) or len(reduced) < 3:
@@ -201,22 +198,26 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if lines is not None and len(lines) > 2:
             self.sources[code.co_filename] = "".join(lines[2])
 
-    def _view(self, obj: Any) -> Any:
-        """A view of an array that is stored or was there before stays a view of it."""
+    def _layout(self, obj: Any) -> Callable[[], tuple[Any, ...]] | None:
+        """How to store an array that is more than its items: a view of one that is stored or was
+        there before stays a view of it, gaps stay gaps, what is read-only stays so.
+        """
         kind = type(obj)
         if (kind.__module__, kind.__name__) != ("numpy", "ndarray") or obj.dtype.hasobject:
             return None
         base = self._memory.base(obj)
         if base is not None:
-            return views.reduce(obj, base)
-        return None if obj.flags.writeable else (views.locked, (obj.copy(order="K"),))
+            return functools.partial(views.reduce, obj, base)
+        if not obj.flags.writeable:
+            return lambda: (views.locked, (obj.copy(order="K"),))
+        return None if obj.flags.forc else functools.partial(views.reduce_spaced, obj)
 
     def _leaf(self, obj: Any) -> Any:
         known = self._leaf_ids.get(id(obj))
         if known is not None:
             return known
         nbytes = _nbytes(obj)
-        if nbytes < _LEAF or self._view(obj) is not None:
+        if nbytes < _LEAF or self._layout(obj) is not None:
             return None
         if self._inputs.ordinal(getattr(obj, "index", None)) is not None:
             return None  # labels that were there before stay the same object
@@ -273,10 +274,6 @@ def _singletons(kind: Any) -> dict[int, str]:
         for name, value in vars(module).items()
         if type(value) is kind and not getattr(value, "__dict__", None)
     }
-
-
-def _lru_cache(function: Any, maxsize: int | None, typed: bool) -> Any:
-    return functools.lru_cache(maxsize, typed)(function)
 
 
 def _nbytes(obj: Any) -> int:

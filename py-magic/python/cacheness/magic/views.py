@@ -81,6 +81,28 @@ def locked(array: Any) -> Any:
     return array
 
 
+def reduce_spaced(array: Any) -> tuple[Any, ...]:
+    """Makes an array that is neither in C nor in Fortran order again, but small: NumPy gives a view
+    of such an array where it would copy of another, and the other way round.
+    """
+    import numpy as np
+
+    axes = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+    packed = np.ascontiguousarray(array.transpose(axes))
+    return _spaced, (packed, axes, packed.strides[-1] != array.strides[axes[-1]])
+
+
+def _spaced(packed: Any, axes: list[int], apart: bool) -> Any:
+    """`packed` with gaps: between all items if they lie `apart`, else between rows."""
+    import numpy as np
+
+    *rows, items = packed.shape
+    room = np.empty((*rows, 2 * items if apart else items + 1), packed.dtype)
+    spaced = room[..., ::2] if apart else room[..., :items]
+    spaced[...] = packed
+    return spaced.transpose(np.argsort(axes))
+
+
 class _Window:
     """Part of an array's memory, by NumPy's array interface; keeps the array alive."""
 
