@@ -74,7 +74,7 @@ def compare(sources: list[str], work: Path, data: Path, start: str, mark: Mark) 
     for title, run in (("storing", cached), ("restoring", restored)):
         for i in stable:
             if not _same(plain.cells[i], run.cells[i]):
-                where = _difference(plain.cells[i].outputs, run.cells[i].outputs)
+                where = _difference(_shown(plain.cells[i]), _shown(run.cells[i]))
                 found.differences.append(f"{title}: the outputs of cell {i} differ: {where}")
         for name in sorted(names):
             if plain.names[name] != run.names.get(name):
@@ -98,7 +98,12 @@ def _run(kernel: Kernel, start: str, sources: list[str], work: Path, data: Path)
 
 
 def _same(a: Executed, b: Executed) -> bool:
-    return a.status == b.status and a.outputs == b.outputs
+    return a.status == b.status and _shown(a) == _shown(b)
+
+
+def _shown(cell: Executed) -> list[Any]:
+    """The outputs, streams first: a kernel sends them when it comes to it, in no certain order."""
+    return sorted(cell.outputs, key=lambda output: output.get("name", "~"))
 
 
 def _difference(a: Any, b: Any) -> str:

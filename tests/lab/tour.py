@@ -176,7 +176,8 @@ def _cell(page: Page, text: str) -> Locator:
 
 
 def _reports(within: Page | Locator) -> list[str]:
-    return within.locator(".cacheness-report").all_text_contents()
+    reports: list[str] = within.locator(".cacheness-report").all_text_contents()
+    return reports
 
 
 def _photograph(cell: Locator, picture: Path) -> None:
