@@ -24,10 +24,11 @@ from cacheness.magic.describe import describe, describe_text
 from cacheness.magic.imports import WATCH
 from cacheness.magic.library_options import unusual_options
 from cacheness.magic.magics import UncacheableError, own_magics
-from cacheness.magic.namespace import is_own_name, modules_surely_loaded, names_surely_bound
+from cacheness.magic.namespace import is_own_name
 from cacheness.magic.options import Options
 from cacheness.magic.pace import Pace
 from cacheness.magic.session import own_threads
+from cacheness.magic.statements import modules_surely_loaded, names_surely_bound
 from cacheness.origin import code_origin, is_installed_file, package_version, type_home
 
 PlainInput = tuple[str, str, str, str | None]

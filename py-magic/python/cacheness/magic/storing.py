@@ -20,6 +20,7 @@ from cacheness.magic.recording import Recording
 from cacheness.magic.report import Record
 from cacheness.magic.resolve import Resolved, walk_again
 from cacheness.magic.state import state_change
+from cacheness.magic.statements import class_attribute_set, names_surely_deleted
 from cacheness.origin import type_home
 
 _FACE = "cell"
@@ -41,7 +42,7 @@ def left_behind(
     rebound = namespace.rebound_member(recording.members, cell.shell.user_ns)
     if rebound is not None:
         raise UncacheableError(f"it set `{rebound}`")
-    set_on_class = namespace.class_attribute_set(resolved.source, cell.shell.user_ns)
+    set_on_class = class_attribute_set(resolved.source, cell.shell.user_ns)
     if set_on_class is not None:
         raise UncacheableError(f"it set `{set_on_class}`")
     if recording.session is not None:
@@ -121,7 +122,7 @@ def _refuse_effects(cell: Cell, found: dict[str, str]) -> None:
 
 def _payload(cell: Cell, resolved: Resolved, recording: Recording) -> Payload:
     options, user_ns = cell.options, cell.shell.user_ns
-    deleted = namespace.names_surely_deleted(resolved.source)
+    deleted = names_surely_deleted(resolved.source)
     made = namespace.difference(recording.before, user_ns, recording.surely_bound, deleted)
     for name in (*options.variables, *options.exclude):
         if name not in made.bound:
