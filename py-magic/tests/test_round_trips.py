@@ -70,7 +70,8 @@ def pandas_columns() -> dict[str, Any]:
 
 
 COLUMNS = pandas_columns()
-INDEXES = {name: column for name, column in COLUMNS.items() if name != "float16"}
+# pandas has no index of half floats, and unpickles a reversed one of foreign byte order as native.
+INDEXES = {name: column for name, column in COLUMNS.items() if name not in ("float16", ">i4")}
 ATTRS = ({}, {"unit": "m"}, {"unit": {"a": [1, 2.5, None]}}, {"a": (1, 2)}, {1: 2})
 LABELS = [
     *(["a", "b"], ["a", "a"], [0, 1], ["a", 0], ["", "index"], [True, False], [1.5, 2.5]),
@@ -120,9 +121,9 @@ def test_pandas(frame: Any, one: bool) -> None:
 def test_each_column_alone(name: str) -> None:
     series = pd.Series(COLUMNS[name], name="x")
     assert fingerprint(there_and_back(series)) == fingerprint(series)
-    index = pd.Index(INDEXES.get(name, [1, 2, 3]))
-    frame = pd.DataFrame({"v": range(ROWS)}, index=index)
-    assert fingerprint(there_and_back(frame)) == fingerprint(frame)
+    frame = pd.DataFrame({"v": range(ROWS)}, index=pd.Index(INDEXES.get(name, [1, 2, 3])))
+    for part in (frame, frame.iloc[:0], series.to_frame().iloc[:0], frame.iloc[1:2]):
+        assert fingerprint(there_and_back(part)) == fingerprint(part)
 
 
 WHEN = dt.datetime(2024, 1, 2, 3, 4, 5, 678901)

@@ -137,7 +137,7 @@ impl<'walk, 'py> Descent<'walk, 'py> {
             };
             let place = *at;
             let before = match place.checked_sub(2) {
-                Some(before) if place % 2 == 0 => Some(labels.get_item(before / 2)?),
+                Some(before) if place.is_multiple_of(2) => Some(labels.get_item(before / 2)?),
                 _ => None,
             };
             let item = match place % 2 {
@@ -380,7 +380,7 @@ impl Frame<'_> {
                 let place = self.at.saturating_sub(1);
                 let label = labels.get_item(place / 2).ok()?;
                 let text = subscript(&label);
-                Some(if place % 2 == 0 {
+                Some(if place.is_multiple_of(2) {
                     format!(" (the key {text})")
                 } else {
                     text

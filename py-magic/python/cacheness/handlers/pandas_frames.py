@@ -193,7 +193,9 @@ def _exact_column(pandas: Any, column: Any) -> bool:
         return dtype.unit in ("ns", "us", "ms")
     if isinstance(dtype, pandas.CategoricalDtype):
         categories = dtype.categories
-        return type(categories) is pandas.Index and _exact_column(pandas, categories)
+        # Without rows there is no chunk that could hold the categories.
+        plain = len(column) > 0 and type(categories) is pandas.Index
+        return plain and _exact_column(pandas, categories)
     if isinstance(dtype, pandas.ArrowDtype):
         return str(dtype.pyarrow_dtype) in _ARROW_TYPES
     if isinstance(dtype, pandas.StringDtype):
