@@ -39,6 +39,52 @@ def lifetime_hours(entry):
     return round((expires - created).total_seconds() / 3600, 6)
 
 
+def test_advanced():
+    config = CacheConfig(
+        storage=CacheStorageConfig(
+            cache_dir="./advanced_cache", max_cache_size_mb=10000, cleanup_on_init=True
+        ),
+        metadata=CacheMetadataConfig(
+            backend="sqlite",
+            database_url="./cache_metadata.db",
+            verify_cache_integrity=True,
+        ),
+        compression=CompressionConfig(
+            use_blosc2_arrays=True,
+            npz_compression=True,
+            pickle_compression_codec="zstd",
+            pickle_compression_level=5,
+            blosc2_array_codec="lz4",
+            parquet_compression="lz4",
+        ),
+        serialization=SerializationConfig(
+            enable_collections=True,
+            enable_object_introspection=True,
+            max_collection_depth=10,
+            max_tuple_recursive_length=10,
+        ),
+        handlers=HandlerConfig(
+            enable_pandas_dataframes=True,
+            enable_polars_dataframes=True,
+            enable_pandas_series=True,
+            enable_polars_series=True,
+            enable_numpy_arrays=True,
+            enable_object_pickle=True,
+            handler_priority=[
+                "pandas_dataframes",
+                "polars_dataframes",
+                "numpy_arrays",
+                "object_pickle",
+            ],
+        ),
+        default_ttl_hours=48,
+    )
+    cache = cacheness(config)
+    cache.put({"a": 1}, b=2)
+    assert cache.get(b=2) == {"a": 1}
+    assert cache.config.default_ttl_hours == 48
+
+
 def test_three_ways_to_configure():
     simple_config = CacheConfig(
         cache_dir="./my_cache",
