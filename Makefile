@@ -77,6 +77,7 @@ fmt: $(VENV)/.requirements ## format Rust and Python
 bench: build $(VENV)/.bench ## compare with the usual alternatives, measure the tables of docs/measurements (BENCH=--quick: less data)
 	@$(BIN)/python py-magic/benches/bench.py $(BENCH)
 	@$(BIN)/python py-magic/benches/tables.py $(BENCH)
+	@$(BIN)/python py-magic/benches/metadata.py $(BENCH)
 
 screenshots: build $(VENV)/.lab ## photograph the flights notebook in JupyterLab for the documentation (needs Chromium)
 	@$(BIN)/python tests/lab/tour.py docs/screenshots

@@ -10,10 +10,12 @@ use crate::store::{Claim, Collected, Found, Payload, Store};
 mod entry;
 mod lookup;
 mod paths;
+mod summary;
 
 pub use entry::{BlobInfo, Draft, Entry};
 pub use lookup::{Lookup, MissReason, digest_environment};
 pub use paths::{PathDigest, digest_path};
+pub use summary::Summary;
 
 /// A cache directory, for any number of threads; other processes may use it at the same time.
 pub struct Cache {
@@ -228,6 +230,19 @@ impl Cache {
             self.store
                 .list(filter.columns(), filter.limit, filter.offset)?,
         )
+    }
+
+    /// What is told of entries in a list, newest first, expired ones included; quick, and unverified.
+    pub fn summaries(&self, filter: &ListFilter) -> Result<Vec<Summary>> {
+        self.store.flush()?;
+        let now = self.options.clock.now();
+        let rows = self
+            .store
+            .summaries(filter.columns(), filter.limit, filter.offset)?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| Summary::of(row, now))
+            .collect())
     }
 
     /// The entries with this visible key (16 hexadecimal digits), newest first; none for other text.

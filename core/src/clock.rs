@@ -67,7 +67,12 @@ pub(crate) fn moment(nanoseconds: i64) -> String {
     DateTime::from_timestamp_nanos(nanoseconds).to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
-/// The moment of such a text; `None` where it is none, or out of reach.
+/// As [`moment`], always to the microsecond, as Python writes it.
+pub(crate) fn moment_micros(nanoseconds: i64) -> String {
+    DateTime::from_timestamp_nanos(nanoseconds).to_rfc3339_opts(SecondsFormat::Micros, false)
+}
+
+/// The moment of a text of [`moment`]; `None` where it is none, or out of reach.
 pub(crate) fn parse_moment(text: &str) -> Option<i64> {
     DateTime::parse_from_rfc3339(text)
         .ok()?

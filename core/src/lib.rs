@@ -22,7 +22,7 @@ pub use analysis::{
 pub use blob::{Blob, BlobKind};
 pub use cache::{
     BlobInfo, Cache, Draft, Entry, ListFilter, Lookup, MissReason, PathDigest, Stats, Stored,
-    digest_environment, digest_path,
+    Summary, digest_environment, digest_path,
 };
 pub use clock::Clock;
 pub use config::{Backend, CacheOptions, Durability, INLINE_LIMIT, MaxAge};

@@ -19,11 +19,13 @@ class Contest:
         title: what is done.
         runs: what each of them does for it, one operation a call; ours is named `OURS`.
         calls: how many operations one measurement takes, so that it is far above the clock's step.
+        before: what some of them need done before each measurement, not counted.
     """
 
     title: str
     runs: dict[str, Callable[[], object]]
     calls: int = 1
+    before: dict[str, Callable[[], object]] = field(default_factory=dict)
 
 
 @dataclass
@@ -51,6 +53,8 @@ def measure(contest: Contest, rounds: int) -> dict[str, Result]:
     for turn in range(-1, rounds):
         start = turn % len(names)
         for name in names[start:] + names[:start]:
+            if name in contest.before:
+                contest.before[name]()
             seconds = _time(contest.runs[name], contest.calls)
             if turn >= 0:
                 results[name].seconds.append(seconds)

@@ -8,7 +8,7 @@ use cacheness::{Backend, CacheOptions, Digest, Draft, Input, ListFilter, Lookup,
 use pyo3::prelude::*;
 
 use crate::blob::Blob;
-use crate::entry::{Entry, Miss};
+use crate::entry::{Entry, Miss, Summary};
 use crate::errors::{OrRaise, exception, raised};
 use crate::key::{Key, PlainInput, input_of, parsed};
 
@@ -260,6 +260,22 @@ impl Cache {
         let filter = filter(face, scope, name, limit, offset);
         let entries = self.call(py, |core| core.list(&filter))?;
         Ok(entries.into_iter().map(Box::new).map(Entry).collect())
+    }
+
+    /// What is told of the entries that the filter selects, newest first.
+    #[pyo3(signature = (*, face = None, scope = None, name = None, limit = None, offset = 0))]
+    fn summaries(
+        &self,
+        py: Python<'_>,
+        face: Option<String>,
+        scope: Option<String>,
+        name: Option<String>,
+        limit: Option<u64>,
+        offset: u64,
+    ) -> PyResult<Vec<Summary>> {
+        let filter = filter(face, scope, name, limit, offset);
+        let found = self.call(py, |core| core.summaries(&filter))?;
+        found.into_iter().map(|one| Summary::of(py, one)).collect()
     }
 
     /// The entries of a visible key (16 hexadecimal digits), newest first.

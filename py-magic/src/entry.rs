@@ -2,6 +2,7 @@
 
 use cacheness::MissReason;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::key::{Key, json};
 
@@ -125,6 +126,58 @@ impl Entry {
 
     fn __repr__(&self) -> String {
         format!("<Entry {} {}>", self.0.key.visible(), self.0.data_type)
+    }
+}
+
+/// What is told of an entry in a list.
+#[pyclass(frozen, get_all, module = "cacheness._cacheness")]
+pub struct Summary {
+    cache_key: String,
+    scope: String,
+    name: Option<String>,
+    description: String,
+    data_type: String,
+    size_bytes: u64,
+    /// ISO 8601, UTC, like the other times.
+    created: String,
+    accessed: String,
+    expires: Option<String>,
+    expired: bool,
+    /// Seconds that computing it took.
+    elapsed: Option<f64>,
+    hits: u64,
+    /// The inputs of its key that have a text to show.
+    inputs: Py<PyDict>,
+}
+
+impl Summary {
+    pub fn of(py: Python<'_>, summary: cacheness::Summary) -> PyResult<Self> {
+        let inputs = PyDict::new(py);
+        for input in &summary.manifest.inputs {
+            match &input.detail {
+                None | Some(serde_json::Value::Null) => {}
+                Some(serde_json::Value::String(text)) => inputs.set_item(&input.name, text)?,
+                Some(other) => {
+                    let value = py.import("json")?.call_method1("loads", (json(other)?,))?;
+                    inputs.set_item(&input.name, value)?;
+                }
+            }
+        }
+        Ok(Self {
+            cache_key: summary.key,
+            scope: summary.scope,
+            name: summary.name,
+            description: summary.description,
+            data_type: summary.data_type,
+            size_bytes: summary.size_bytes,
+            created: summary.created,
+            accessed: summary.accessed,
+            expires: summary.expires,
+            expired: summary.expired,
+            elapsed: summary.elapsed.map(|elapsed| elapsed.as_secs_f64()),
+            hits: summary.hits,
+            inputs: inputs.unbind(),
+        })
     }
 }
 

@@ -27,7 +27,7 @@ mod _cacheness {
     #[pymodule_export]
     use super::cache::{Cache, Claim, Stats, Stored, digest_path, digest_threads};
     #[pymodule_export]
-    use super::entry::{Entry, Miss};
+    use super::entry::{Entry, Miss, Summary};
     #[pymodule_export]
     use super::fingerprint::Walk;
     #[pymodule_export]

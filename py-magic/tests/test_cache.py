@@ -262,6 +262,22 @@ def test_statistics_and_listing(cache, backend):
     assert cache.get_stats()["total_entries"] == 0
 
 
+def test_the_newest_entries(cache):
+    for n in range(5):
+        cache.put(n, n=n, key_prefix="odd" if n % 2 else None)
+    newest = [entry["cache_key_params"]["n"] for entry in cache.list_entries(limit=2)]
+    assert newest == ["int:4", "int:3"] and len(cache.list_entries(key_prefix="odd", limit=5)) == 2
+
+
+def test_expired_entries_are_cleaned_up(cache):
+    cache.put(1, n=1, ttl="0s")
+    cache.put(2, n=2, ttl_hours=None)
+    assert sorted(entry["expired"] for entry in cache.list_entries()) == [False, True]
+    assert (cache.cleanup_expired(), cache.cleanup_expired()) == (1, 0)
+    [entry] = cache.list_entries()
+    assert entry["expires_at"] is None and cache.get(n=2) == 2
+
+
 def test_secrets_are_stored_redacted(tmp_path):
     cache = cacheness(tmp_path)
     key = {"api_key": "sk-12345", "headers": {"Authorization": "Bearer zzyzx"}, "city": "Rome"}

@@ -51,6 +51,22 @@ impl Stored {
     }
 }
 
+/// What people look at in a list.
+pub struct SummaryRow {
+    pub key: u64,
+    pub scope: String,
+    pub name: Option<String>,
+    pub description: String,
+    pub data_type: String,
+    pub size: u64,
+    pub created: i64,
+    pub accessed: i64,
+    pub expires: Option<i64>,
+    pub elapsed: Option<i64>,
+    pub hits: u64,
+    pub manifest: String,
+}
+
 /// A blob as its row tells it.
 #[derive(Clone, Debug)]
 pub struct BlobRecord {
@@ -144,6 +160,26 @@ impl Store {
         let limit = limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
         let offset = i64::try_from(offset).unwrap_or(i64::MAX);
         self.select(sql::LIST, params![face, scope, name, limit, offset])
+    }
+
+    /// As [`Store::list`], but only what is told of an entry; rows that cannot be read are left out.
+    pub fn summaries(
+        &self,
+        [face, scope, name]: [Option<&str>; 3],
+        limit: Option<u64>,
+        offset: u64,
+    ) -> Result<Vec<SummaryRow>> {
+        let limit = limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+        self.index().with(|connection| {
+            let mut statement = connection.prepare_cached(sql::SUMMARIES)?;
+            let mut rows = statement.query(params![face, scope, name, limit, offset])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.extend(summary(row));
+            }
+            Ok(found)
+        })
     }
 
     fn select(&self, statement: &str, parameters: impl rusqlite::Params) -> Result<Vec<Found>> {
@@ -294,6 +330,23 @@ fn insert_blob(
             data
         ])?;
     Ok(())
+}
+
+fn summary(row: &Row) -> rusqlite::Result<SummaryRow> {
+    Ok(SummaryRow {
+        key: row.get::<_, i64>(0)? as u64,
+        scope: row.get(1)?,
+        name: row.get(2)?,
+        description: row.get(3)?,
+        data_type: row.get(4)?,
+        size: row.get::<_, i64>(5)? as u64,
+        created: row.get(6)?,
+        accessed: row.get(7)?,
+        expires: row.get(8)?,
+        elapsed: row.get(9)?,
+        hits: row.get::<_, i64>(10)?.max(0) as u64,
+        manifest: row.get(11)?,
+    })
 }
 
 /// The row with its blobs.

@@ -23,6 +23,6 @@ mod sql;
 pub use lock::Claim;
 pub use removal::Collected;
 
-pub(crate) use entry::{BlobRecord, Found, Payload, Record, Stored};
+pub(crate) use entry::{BlobRecord, Found, Payload, Record, Stored, SummaryRow};
 pub(crate) use memo::Remembered;
 pub(crate) use open::Store;

@@ -127,6 +127,12 @@ pub const LIST: &str = entry_where!(
     "WHERE (?1 IS NULL OR e.face = ?1) AND (?2 IS NULL OR e.scope = ?2)
      AND (?3 IS NULL OR e.name = ?3) ORDER BY e.id DESC LIMIT ?4 OFFSET ?5"
 );
+/// As LIST, only what people look at.
+pub const SUMMARIES: &str = "SELECT e.key, e.scope, e.name, e.description, e.data_type, e.size,
+    e.created, e.accessed, e.expires, e.elapsed, e.hits, d.manifest
+    FROM entries e JOIN details d ON d.entry = e.id
+    WHERE (?1 IS NULL OR e.face = ?1) AND (?2 IS NULL OR e.scope = ?2)
+    AND (?3 IS NULL OR e.name = ?3) ORDER BY e.id DESC LIMIT ?4 OFFSET ?5";
 
 pub const ALIVE: &str =
     "SELECT created FROM entries WHERE id = ?1 AND (expires IS NULL OR expires > ?2)";

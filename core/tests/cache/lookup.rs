@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use cacheness::{
-    BlobKind, Cache, Change, Digest, Draft, Input, InputKind, Key, Lookup, MaxAge, MissReason,
-    explain,
+    BlobKind, Cache, Change, Digest, Draft, Input, InputKind, Key, ListFilter, Lookup, MaxAge,
+    MissReason, explain,
 };
 
 use crate::support::*;
@@ -307,4 +307,36 @@ fn an_entry_without_blobs_is_an_entry() {
     let Fixture { cache, .. } = fixture();
     cache.store(draft("a", &[])).unwrap();
     assert_eq!(hit(&cache, "a").blobs, []);
+}
+
+#[test]
+fn a_summary_says_what_the_entry_says() {
+    let Fixture { cache, clock, .. } = fixture();
+    let short = Draft {
+        ttl: Some(SECOND),
+        description: "short".to_owned(),
+        ..draft("short", &[&[1; 500]])
+    };
+    cache.store(short).unwrap();
+    clock.advance(2 * SECOND);
+    cache.store(draft("long", &[b"1"])).unwrap();
+    let entries = cache.list(&ListFilter::default()).unwrap();
+    let summaries = cache.summaries(&ListFilter::default()).unwrap();
+    for (summary, entry) in summaries.iter().zip(&entries) {
+        assert_eq!(
+            (&summary.key, &summary.name, &summary.manifest),
+            (&entry.key.visible(), &entry.name, &entry.manifest)
+        );
+        assert_eq!(
+            (summary.size_bytes, &summary.description, summary.elapsed),
+            (entry.size_bytes, &entry.description, entry.elapsed)
+        );
+    }
+    assert_eq!(summaries[1].created, "2027-01-15T08:00:00.000000+00:00");
+    assert_eq!([summaries[0].expired, summaries[1].expired], [false, true]);
+    let newest = ListFilter {
+        limit: Some(1),
+        ..ListFilter::default()
+    };
+    assert_eq!(cache.summaries(&newest).unwrap()[0].key, summaries[0].key);
 }

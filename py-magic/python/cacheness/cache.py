@@ -220,13 +220,17 @@ class UnifiedCache:
         """Removes the entries whose lifetime is over; returns how many there were."""
         count = self._core.evict_expired()
         if count:
+            self._attachments.forget()
             logs.removed("removed what had expired", count)
         return count
 
     # -- looking at it ------------------------------------------------------------------------
 
-    def list_entries(self, *, key_prefix: str | None = None) -> list[dict[str, Any]]:
-        """One dict an entry, newest first; those of one `key_prefix` if given.
+    def list_entries(
+        self, *, key_prefix: str | None = None, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """One dict an entry, newest first; those of one `key_prefix` if given, and no more than
+        `limit`.
 
         Each has `cache_key`, `key_prefix`, `description`, `data_type` (`array`, `object`,
         `pandas_dataframe`, …), `size_bytes`, `size_mb`, `created_at`, `last_accessed`, `expires_at`
@@ -234,7 +238,7 @@ class UnifiedCache:
         took, if known), `function` (of `@cached`) and `cache_key_params` (texts by name).
         """
         scope = None if key_prefix is None else _scope(key_prefix)
-        return [described(entry) for entry in self._core.entries(scope=scope)]
+        return [described(entry) for entry in self._core.summaries(scope=scope, limit=limit)]
 
     def get_stats(self) -> dict[str, Any]:
         """Counts and sizes of the directory, over all processes: `total_entries`, `total_size_mb`,

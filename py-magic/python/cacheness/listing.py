@@ -1,36 +1,31 @@
 """Entries as dicts, for people and programs to look at."""
 
 import datetime
-import json
-import time
 from typing import Any, Final
 
-from cacheness._cacheness import Entry, Stats
+from cacheness._cacheness import Stats, Summary
 
 MEGABYTE: Final = 1024 * 1024
 
 
-def described(entry: Entry) -> dict[str, Any]:
+def described(entry: Summary) -> dict[str, Any]:
     """What `list_entries` tells of an entry."""
-    inputs = json.loads(entry.manifest)["inputs"]
-    now = time.time()
+    size = entry.size_bytes
     return {
         "cache_key": entry.cache_key,
         "key_prefix": entry.scope,
         "description": entry.description,
         "data_type": entry.data_type,
-        "size_bytes": entry.size_bytes,
-        "size_mb": entry.size_bytes / MEGABYTE,
-        "created_at": moment(entry.created),
-        "last_accessed": moment(entry.accessed),
-        "expires_at": None if entry.expires is None else moment(entry.expires),
-        "expired": entry.expires is not None and entry.expires <= now,
+        "size_bytes": size,
+        "size_mb": size / MEGABYTE,
+        "created_at": entry.created,
+        "last_accessed": entry.accessed,
+        "expires_at": entry.expires,
+        "expired": entry.expired,
         "hits": entry.hits,
         "elapsed": entry.elapsed,
         "function": entry.name,
-        "cache_key_params": {
-            one["name"]: one["detail"] for one in inputs if one.get("detail") is not None
-        },
+        "cache_key_params": entry.inputs,
     }
 
 
