@@ -22,7 +22,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help build demo lab test test-rust test-python lint lint-rust lint-python fmt bench screenshots clean
+.PHONY: help build demo lab test test-rust test-python lint lint-rust lint-python test-matrix fmt bench screenshots clean
 
 heading = @printf '\n== %s\n' "$(1)"
 
@@ -68,6 +68,12 @@ test-python: build $(if $(shell command -v chromium),$(VENV)/.lab)
 docs: build $(VENV)/.docs ## build the documentation site into site/; warnings are errors
 	$(call heading,Documentation)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+test-matrix: build ## the cells' scenarios under other interpreters (MATRIX=python…, each with pytest, IPython, ipykernel and the libraries)
+	@for python in $(MATRIX); do \
+	  $$python -c 'import sys, IPython, ipykernel; print("== Python", sys.version.split()[0], "IPython", IPython.__version__, "ipykernel", ipykernel.__version__)'; \
+	  PYTHONPATH=$(CURDIR)/py-magic/python $$python -m pytest -q tests/test_cells.py; \
+	done
 
 fmt: $(VENV)/.requirements ## format Rust and Python
 	@cargo fmt --all

@@ -28,6 +28,8 @@ import xxhash
 
 from cacheness import UnifiedCache, cached, cacheness
 from cacheness.fingerprint import fingerprint
+from cells import GROUPS as CELL_GROUPS
+from cells import Cells
 from measure import OURS, Contest, markdown, measure, rows
 from samples import flights
 
@@ -242,20 +244,34 @@ def interpreter(statement: str) -> None:
     subprocess.run([sys.executable, "-c", statement], check=True, env=environment)
 
 
+GROUPS = ("small", "arrays", "frames", "calls", "fingerprints", "files", "imports")
+
+
+def measured(contest: Contest, rounds: int) -> list[Sequence[str]]:
+    """The lines of one contest."""
+    print(f"… {contest.title}", file=sys.stderr, flush=True)
+    return list(rows(contest, measure(contest, rounds)))
+
+
 def main() -> None:
     """Measures and prints."""
     arguments = argparse.ArgumentParser(description="Compares with the usual alternatives.")
     arguments.add_argument("--quick", action="store_true", help="a tenth of the data, three rounds")
     arguments.add_argument("--rounds", type=int, default=0, help="measurements of each")
+    arguments.add_argument("--only-cells", action="store_true", help="leave the library out")
     options = arguments.parse_args()
     count = options.rounds or (3 if options.quick else 9)
     with tempfile.TemporaryDirectory(prefix="cacheness-bench-") as folder:
         bench = Bench(Path(folder), 0.1 if options.quick else 1.0)
         lines: list[Sequence[str]] = []
-        for group in ("small", "arrays", "frames", "calls", "fingerprints", "files", "imports"):
+        for group in GROUPS if not options.only_cells else ():
             for contest in getattr(bench, group)():
-                print(f"… {contest.title}", file=sys.stderr, flush=True)
-                lines += rows(contest, measure(contest, count))
+                lines += measured(contest, count)
+        cells = Cells(Path(folder) / "cells", bench.size)
+        for group in CELL_GROUPS:
+            for contest in getattr(cells, group)():
+                lines += measured(contest, count)
+        cells.stop()
         print(f"\n{count} rounds, {os.cpu_count()} cores, Python {sys.version.split()[0]}\n")
         print(markdown(lines))
 

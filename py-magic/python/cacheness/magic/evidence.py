@@ -39,7 +39,7 @@ def observed_inputs(
     """
     observed = _files(recording, resolved, cache)
     for folder in map(observe.shortened, recording.seen.listed):
-        names = json.dumps(sorted(os.listdir(folder))[:_MOST_NAMES])
+        names = json.dumps(_names_in(folder))
         observed.append(
             ("state", f"{observe.LISTING}{folder}", observe.listing_digest(folder), names)
         )
@@ -96,3 +96,11 @@ def _refuse_unseen(resolved: Resolved, observed: list[PlainInput]) -> None:
     files = [kind for kind, *_ in (*resolved.inputs, *observed) if kind in _PATHS]
     if reader is not None and not files:
         raise UncacheableError(f"`{reader}` reads files unseen: name them with inputs=")
+
+
+def _names_in(folder: str) -> list[str]:
+    """Some of the names in a folder, which may be gone by now."""
+    try:
+        return sorted(os.listdir(folder))[:_MOST_NAMES]
+    except OSError:
+        return []
