@@ -242,6 +242,8 @@ _BY_PARENT: dict[tuple[str, str], Callable[[Decomposer, Any], Decomposed]] = {
     ("pyarrow", "DataType"): columns.arrow_type,
     ("pyarrow", "Field"): columns.arrow_field,
     ("pyarrow", "Schema"): columns.arrow_schema,
+    ("pyarrow", "Dataset"): columns.arrow_plan,
+    ("pyarrow", "Fragment"): columns.arrow_plan,
 }
 
 _BY_BASE: list[tuple[type, Callable[[Decomposer, Any], Decomposed]]] = [

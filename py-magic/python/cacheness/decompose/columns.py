@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING, Any
 
 from cacheness._cacheness import digest_table
@@ -98,3 +99,10 @@ def arrow_values(column: Any) -> str:
         column = pc.run_end_decode(column)
     ((_, digest),) = digest_table(pa.table({"": column}))
     return digest
+
+
+def arrow_plan(self: Decomposer, value: Any) -> Decomposed:
+    """What a dataset or a part of it would read. What it finds out about its files as it is read
+    does not make it another object.
+    """
+    return "plan", (type(value), pickle.dumps(value, protocol=5)), VALUE

@@ -181,6 +181,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         singleton = _singletons(kind).get(id(obj))
         if singleton is not None:
             return singleton
+        mapped = views.mapped(obj)
+        if mapped is not None:
+            return mapped
         layout = self._layout(obj)
         return super().reducer_override(obj) if layout is None else layout()
 
@@ -217,7 +220,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if known is not None:
             return known
         nbytes = _nbytes(obj)
-        if nbytes < _LEAF or self._layout(obj) is not None:
+        if nbytes < _LEAF or self._layout(obj) is not None or views.mapped(obj) is not None:
             return None
         if self._inputs.ordinal(getattr(obj, "index", None)) is not None:
             return None  # labels that were there before stay the same object

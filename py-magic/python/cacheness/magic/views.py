@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import pickle
 from collections.abc import Iterable
 from typing import Any
@@ -119,6 +120,18 @@ def _owner(array: Any) -> Any:
         if base is None:
             return found
         found = base
+
+
+def mapped(array: Any) -> tuple[Any, ...] | None:
+    """How a map of a file is made again, over the same file; `None` for anything else."""
+    kind = type(array)
+    if (kind.__module__, kind.__name__) != ("numpy", "memmap") or array._mmap is None:
+        return None
+    if array.filename is None or not isinstance(array.base, mmap.mmap):
+        raise pickle.PicklingError("a part of a map of a file, or of one without a name")
+    mode = "r+" if array.mode == "w+" else array.mode
+    order = "C" if array.flags.c_contiguous else "F"
+    return kind, (array.filename, array.dtype, mode, array.offset, array.shape, order)
 
 
 def reduce(array: Any, base: Any) -> tuple[Any, tuple[Any, ...]]:
