@@ -164,10 +164,11 @@ impl Walk {
         ordinal
     }
 
-    /// Keeps the digest of an object's content.
+    /// Keeps the digest of an object's content: the first, since a later root may name what it met
+    /// before by a reference, and a walk over the same roots is compared with this one.
     fn settle(&mut self, ordinal: u32, digest: Digest) {
         if let Some(tracked) = self.objects.get_mut(ordinal as usize) {
-            tracked.digest = Some(digest);
+            tracked.digest.get_or_insert(digest);
         }
     }
 }
