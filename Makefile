@@ -61,7 +61,7 @@ test-rust: $(VENV)/.requirements
 	$(call heading,Rust: tests)
 	@cargo test --release --workspace --quiet
 
-test-python: build $(if $(shell command -v chromium),$(VENV)/.lab)
+test-python: build $(VENV)/.tutorials $(if $(shell command -v chromium),$(VENV)/.lab)
 	$(call heading,Python: tests)
 	@$(BIN)/python -m pytest -rs py-magic/tests tests
 
@@ -111,6 +111,10 @@ $(VENV)/.requirements: $(VENV)/.python $(REQUIREMENTS) $(CONSTRAINTS)
 
 $(VENV)/.bench: $(VENV)/.requirements py-magic/benches/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --requirement py-magic/benches/requirements.txt
+	@touch $@
+
+$(VENV)/.tutorials: $(VENV)/.requirements tests/fidelity/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --requirement tests/fidelity/requirements.txt
 	@touch $@
 
 $(VENV)/.lab: $(VENV)/.requirements tests/lab/requirements.txt

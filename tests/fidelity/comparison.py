@@ -17,7 +17,22 @@ from typing import Any
 
 from cells.kernels import Executed, Kernel
 
-Mark = Callable[[str], str]
+
+@dataclass(frozen=True)
+class Mode:
+    """How cells come to be cached: what is executed first, and what becomes of their sources."""
+
+    name: str
+    start: str
+    mark: Callable[[str], str]
+
+
+AUTO = Mode("auto", "%cacheness auto on", lambda source: source)
+MARKED = Mode(
+    "marked",
+    "pass",
+    lambda source: source if source.lstrip().startswith("%%") else f"%%cacheness\n{source}",
+)
 
 
 @dataclass
@@ -47,17 +62,17 @@ class _Run:
     names: dict[str, Any]
 
 
-def compare(sources: list[str], work: Path, data: Path, start: str, mark: Mark) -> Comparison:
-    """Runs the cells in four fresh kernels: twice plainly, twice with `start` executed first.
+def compare(sources: list[str], work: Path, data: Path, mode: Mode) -> Comparison:
+    """Runs the cells in four fresh kernels: twice plainly, twice cached as `mode` says.
 
-    `mark` makes of a cell's source what is executed in the cached runs. `data` is copied into the
-    working directory of each run, so that none sees files of another.
+    `data` is copied into the working directory of each run, so that none sees files of another.
     """
     kernel = Kernel()
     try:
         plain, again = (_run(kernel, "pass", sources, work, data) for _ in range(2))
         cached, restored = (
-            _run(kernel, start, [mark(source) for source in sources], work, data) for _ in range(2)
+            _run(kernel, mode.start, [mode.mark(source) for source in sources], work, data)
+            for _ in range(2)
         )
     finally:
         kernel.stop()
