@@ -20,6 +20,7 @@ from cacheness.decompose.parts import Decomposed, Extent
 from cacheness.errors import UnstableValueError
 from cacheness.fingerprint import Decomposer, fingerprint
 from cacheness.magic import names
+from cacheness.magic.databases import hidden_objects
 from cacheness.magic.describe import describe, describe_text
 from cacheness.magic.imports import WATCH
 from cacheness.magic.library_options import unusual_options
@@ -185,6 +186,11 @@ class _Reading:
 
 
 def _unusual(packages: set[str], called: set[str]) -> list[PlainInput]:
+    if "duckdb" in packages and hidden_objects():
+        what = ", ".join(hidden_objects())
+        raise UncacheableError(
+            f"DuckDB's own connection holds what is not seen ({what}): use duckdb.connect()"
+        )
     found: list[PlainInput] = []
     for name, value in sorted(unusual_options(packages, called).items()):
         found.append(("state", f"{_OPTION}{name}", fingerprint(value), json.dumps(repr(value))))

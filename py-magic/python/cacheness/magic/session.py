@@ -15,6 +15,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from cacheness.magic.databases import hidden_objects
 from cacheness.magic.imports import WATCH
 from cacheness.origin import code_origin, is_installed_file
 
@@ -132,6 +133,7 @@ def _look() -> dict[str, Any]:
     looked["the builtins"] = {
         name: id(value) for name, value in vars(builtins).items() if name not in _SHELL_BUILTINS
     }
+    looked["what DuckDB's own connection holds"] = hidden_objects()
     looked["the handling of signals"] = [
         signal.getsignal(getattr(signal, name)) for name in _SIGNALS if hasattr(signal, name)
     ]
