@@ -26,8 +26,8 @@ from playwright.sync_api import Locator, Page, sync_playwright
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "notebooks"))
 
-from demo import NOTEBOOK, WIDER_WINDOW  # noqa: E402
-from execution import environment, read  # noqa: E402
+from demo import NOTEBOOK, QUICK, WIDER_WINDOW  # noqa: E402
+from execution import environment, read, with_parameters  # noqa: E402
 
 CHROMIUM = shutil.which("chromium")
 _LONG = 1_800_000  # milliseconds: the notebook may take its time, the machine may be busy
@@ -186,4 +186,4 @@ def _photograph(cell: Locator, picture: Path) -> None:
 
 
 if __name__ == "__main__":
-    tour(read(NOTEBOOK), Path(sys.argv[1]))
+    tour(with_parameters(read(NOTEBOOK), **QUICK), Path(sys.argv[1]))

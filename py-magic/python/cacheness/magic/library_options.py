@@ -100,9 +100,10 @@ def _pandas() -> dict[str, Any]:
 
 
 def _matplotlib() -> dict[str, Any]:
-    # The inline backend switches it on when it is first used.
-    usual = {**usual_rc_params(), "interactive": "matplotlib_inline.backend_inline" in sys.modules}
     now = read_rc_params()
+    # The inline backend switches it on when it is first used, and so does restoring that use.
+    interactive = now["interactive"] or "matplotlib_inline.backend_inline" in sys.modules
+    usual = {**usual_rc_params(), "interactive": interactive}
     found: dict[str, Any] = {
         f"rcParams {n}": v for n, v in now.items() if n in usual and v != usual[n]
     }
