@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 _GAP: Final = 2
+# Figures keep their units beside them.
+_RIGHT: Final = "text-align:right;white-space:nowrap"
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ def _table_html(table: Table) -> str:
 
     def row(cells: Sequence[str], tag: str) -> str:
         made = (
-            f'<{tag} style="padding-right:1em;text-align:{"right" if column.right else "left"}">'
+            f'<{tag} style="padding-right:1em;{_RIGHT if column.right else "text-align:left"}">'
             f"{html.escape(cell)}</{tag}>"
             for column, cell in zip(table.columns, cells, strict=True)
         )
