@@ -186,10 +186,11 @@ class _Reading:
 
 
 def _unusual(packages: set[str], called: set[str]) -> list[PlainInput]:
-    if "duckdb" in packages and hidden_objects():
-        what = ", ".join(hidden_objects())
+    hidden = hidden_objects() if "duckdb" in packages else []
+    if hidden:
         raise UncacheableError(
-            f"DuckDB's own connection holds what is not seen ({what}): use duckdb.connect()"
+            "DuckDB's own connection holds what is not seen "
+            f"({', '.join(hidden)}): use duckdb.connect()"
         )
     found: list[PlainInput] = []
     for name, value in sorted(unusual_options(packages, called).items()):
